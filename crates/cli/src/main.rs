@@ -1,0 +1,2 @@
+//! The supermoe command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runs a graph of stages: keys, cache decisions, slots, workers, retries, journal.

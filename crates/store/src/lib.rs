@@ -1,0 +1,1 @@
+//! Artifacts, results, checkpoints and runs on object storage, addressed by content.

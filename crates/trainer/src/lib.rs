@@ -1,0 +1,1 @@
+//! The training loop, and the model trait that it trains.

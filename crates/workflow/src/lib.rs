@@ -1,0 +1,1 @@
+//! YAML text to a checked workflow and its graph of stages.

@@ -1,0 +1,1 @@
+//! Plugin: metrics from predictions.

@@ -1,0 +1,1 @@
+//! Plugin: multi-task fine-tuning.

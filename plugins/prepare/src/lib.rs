@@ -1,0 +1,1 @@
+//! Plugin: events to a dataset of channels, samples and labels.

@@ -1,0 +1,1 @@
+//! Plugin: a command run by sh.
