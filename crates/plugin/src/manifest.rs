@@ -79,8 +79,8 @@ fn empty_object_schema() -> Value {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Launch {
-    /// A program and its arguments. A program that begins with `./` is taken from the manifest's
-    /// folder, any other from PATH.
+    /// A program and its arguments. Words that begin with `./` or `../` are taken from the
+    /// manifest's folder; any other program is looked for on PATH.
     Command(Vec<String>),
     /// The text of this param is run by `sh -euc`. Expressions in it become references to
     /// environment variables, so that no value is ever parsed as shell.

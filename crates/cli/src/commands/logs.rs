@@ -1,0 +1,140 @@
+//! `supermoe logs RUN [STAGE]`: what the stages of a run printed.
+
+use std::io::Write;
+
+use clap::Args;
+use supermoe_engine::{RunRecord, StageState};
+
+use crate::commands::block_on;
+use crate::commands::show::record_failed;
+use crate::failure::{Failure, Problem};
+use crate::output;
+use crate::project::{StoreArguments, store_failed};
+use crate::run_name::{choose_cells, find_run};
+use crate::screen::Screen;
+
+/// Prints what the stages of a run wrote to stdout and stderr
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  supermoe logs latest\n  supermoe logs latest 'finetune[model=ple,seed=1]'\n  supermoe logs latest prepare --tail 50"
+)]
+pub struct Arguments {
+    /// A run: `latest`, its id, or the beginning of one
+    #[arg(value_name = "RUN")]
+    run: String,
+
+    /// A stage or a cell of it; without one, all stages that ran
+    #[arg(value_name = "STAGE")]
+    stage: Option<String>,
+
+    /// Only the last lines of each
+    #[arg(long, value_name = "N")]
+    tail: Option<usize>,
+
+    #[command(flatten)]
+    store: StoreArguments,
+}
+
+pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
+    let logs = block_on(async {
+        let (_, store) = arguments.store.open().await?;
+        let run = find_run(&store, &arguments.run).await?;
+        let record = RunRecord::read(&store, run).await.map_err(record_failed)?;
+        let labels: Vec<String> = record
+            .stages
+            .iter()
+            .map(|stage| stage.cell().to_string())
+            .chain(record.running.iter().cloned())
+            .collect();
+        let chosen = match &arguments.stage {
+            Some(stage) => choose_cells(&labels, stage)?,
+            None => (0..labels.len()).collect(),
+        };
+        let mut logs = Vec::new();
+        for index in chosen {
+            if let Some(log) = store
+                .log(&run, &labels[index])
+                .await
+                .map_err(store_failed)?
+            {
+                logs.push((labels[index].clone(), log));
+            }
+        }
+        if logs.is_empty()
+            && let Some(stage) = &arguments.stage
+        {
+            return Err(nothing_printed(&record, stage).into());
+        }
+        Ok(logs)
+    })?;
+    let screen = Screen::stdout();
+    let one = logs.len() == 1 && arguments.stage.is_some();
+    output::to_stdout(|out| {
+        for (label, log) in &logs {
+            if !one {
+                writeln!(out, "{}", screen.bold(&format!("── {label}")))?;
+            }
+            let log = match arguments.tail {
+                Some(lines) => last_lines(log, lines),
+                None => log,
+            };
+            out.write_all(log)?;
+            if !log.is_empty() && !log.ends_with(b"\n") {
+                writeln!(out)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+fn nothing_printed(record: &RunRecord, stage: &str) -> Problem {
+    let cached = record
+        .stages
+        .iter()
+        .any(|known| known.name.as_ref() == stage && known.state == StageState::Cached);
+    let problem = Problem::input(
+        "cli::logs",
+        format!("`{stage}` has no log in run {}", record.run),
+    );
+    if cached
+        || record
+            .stages
+            .iter()
+            .any(|s| s.cell().to_string() == stage && s.state == StageState::Cached)
+    {
+        problem.help("It was cached: its log is with the run that made its result")
+    } else {
+        problem.help("It did not start, or its run has not stored the log yet")
+    }
+}
+
+fn last_lines(text: &[u8], lines: usize) -> &[u8] {
+    if lines == 0 {
+        return &[];
+    }
+    let body = text.strip_suffix(b"\n").unwrap_or(text);
+    let mut left = lines;
+    for (at, byte) in body.iter().enumerate().rev() {
+        if *byte == b'\n' {
+            left -= 1;
+            if left == 0 {
+                return &text[at + 1..];
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::last_lines;
+
+    #[test]
+    fn the_last_lines_are_whole_lines() {
+        assert_eq!(last_lines(b"a\nb\nc\n", 2), b"b\nc\n");
+        assert_eq!(last_lines(b"a\nb\nc", 1), b"c");
+        assert_eq!(last_lines(b"a\nb\n", 9), b"a\nb\n");
+        assert_eq!(last_lines(b"a\nb\n", 0), b"");
+        assert_eq!(last_lines(b"", 3), b"");
+    }
+}

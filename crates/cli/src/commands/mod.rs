@@ -1,0 +1,61 @@
+//! One file for each command: its arguments and what it does.
+
+pub mod check;
+pub mod completions;
+pub mod diff;
+pub mod gc;
+pub mod get;
+pub mod graph;
+pub mod logs;
+pub mod plan;
+pub mod plugin;
+pub mod plugins;
+pub mod run;
+pub mod runs;
+pub mod schema;
+pub mod show;
+pub mod watcher;
+pub mod worker;
+
+use std::future::Future;
+use std::process::ExitCode;
+
+use tokio::runtime::Builder;
+
+use crate::arguments::Command;
+use crate::failure::{Exit, Failure, Problem};
+
+/// Does what the user asked for.
+pub fn execute(command: Command) -> Result<ExitCode, Failure> {
+    let done = |result: Result<(), Failure>| result.map(|()| Exit::Done.into());
+    match command {
+        Command::Run(arguments) => run::execute(&arguments).map(ExitCode::from),
+        Command::Check(arguments) => check::execute(&arguments).map(ExitCode::from),
+        Command::Plan(arguments) => done(plan::execute(&arguments)),
+        Command::Graph(arguments) => done(graph::execute(&arguments)),
+        Command::Plugins(arguments) => done(plugins::execute(&arguments)),
+        Command::Schema(arguments) => done(schema::execute(&arguments)),
+        Command::Runs(arguments) => done(runs::execute(&arguments)),
+        Command::Show(arguments) => done(show::execute(&arguments)),
+        Command::Logs(arguments) => done(logs::execute(&arguments)),
+        Command::Get(arguments) => done(get::execute(&arguments)),
+        Command::Diff(arguments) => done(diff::execute(&arguments)),
+        Command::Gc(arguments) => done(gc::execute(&arguments)),
+        Command::Plugin(arguments) => plugin::execute(&arguments).map(ExitCode::from),
+        Command::Completions(arguments) => done(completions::execute(&arguments)),
+        Command::Worker(arguments) => worker::execute(&arguments),
+        Command::Watcher(arguments) => Ok(watcher::execute(&arguments)),
+    }
+}
+
+/// Runs a future to its end on this thread. Files and processes that block have threads of
+/// their own, made when the first one is needed.
+pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::from(Problem::failed("cli::runtime", "Cannot start").because(error))
+        })?
+        .block_on(future)
+}

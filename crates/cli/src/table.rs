@@ -1,0 +1,46 @@
+//! Columns of text, aligned by what is seen: colours have no width.
+
+use console::measure_text_width;
+
+/// Lays rows out in columns, two spaces apart; the last column is not padded.
+pub fn columns(rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        for (column, text) in row.iter().enumerate() {
+            let width = measure_text_width(text);
+            match widths.get_mut(column) {
+                Some(widest) => *widest = (*widest).max(width),
+                None => widths.push(width),
+            }
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        let start = out.len();
+        for (column, text) in row.iter().enumerate() {
+            out.push_str(text);
+            if column + 1 < row.len() {
+                let gap = widths[column] - measure_text_width(text) + 2;
+                out.extend(std::iter::repeat_n(' ', gap));
+            }
+        }
+        let kept = out[start..].trim_end().len();
+        out.truncate(start + kept);
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::columns;
+
+    #[test]
+    fn columns_align_and_lines_end_without_spaces() {
+        let rows = [
+            vec!["a".to_owned(), "long one".to_owned(), "x".to_owned()],
+            vec!["wide".to_owned(), "b".to_owned(), String::new()],
+        ];
+        assert_eq!(columns(&rows), "a     long one  x\nwide  b\n");
+    }
+}

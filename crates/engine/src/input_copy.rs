@@ -1,0 +1,253 @@
+//! Inputs reach stages as private copies, one for each run and content, shared by its cells and
+//! looked at after each: a stage that writes into its input is found out and poisons nobody.
+
+use std::collections::HashMap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use supermoe_store::{ArtifactKind, Digest, Store, StoreError};
+use tokio::sync::OnceCell;
+
+/// Where an input's content is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum InputOrigin {
+    /// An artifact in the store.
+    Stored,
+    /// A file or folder of the user's.
+    Outside(PathBuf),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CopyError {
+    /// The artifact's objects are missing or damaged: who made it has to run again.
+    #[error("{0}")]
+    Damaged(String),
+    #[error("{0}")]
+    Failed(String),
+    #[error("`{}` changed while the run went on. Run the same command again", .0.display())]
+    Changed(PathBuf),
+}
+
+/// A copy that cells read from.
+#[derive(Debug)]
+pub(crate) struct InputCopy {
+    pub path: PathBuf,
+    pub kind: ArtifactKind,
+    digest: Digest,
+    stamp: Mutex<u64>,
+}
+
+type Name = (Digest, Option<String>);
+
+/// All copies of a run.
+#[derive(Debug)]
+pub(crate) struct InputCopies {
+    folder: PathBuf,
+    store: Store,
+    copies: Mutex<HashMap<Name, Arc<OnceCell<Arc<InputCopy>>>>>,
+    made: AtomicU64,
+}
+
+impl InputCopies {
+    pub(crate) fn new(folder: PathBuf, store: Store) -> InputCopies {
+        InputCopies {
+            folder,
+            store,
+            copies: Mutex::default(),
+            made: AtomicU64::new(0),
+        }
+    }
+
+    /// The copy of `digest`, laid out by whoever asks first. `extension` ends the copy's name.
+    pub(crate) async fn get(
+        &self,
+        digest: Digest,
+        origin: &InputOrigin,
+        extension: Option<&str>,
+    ) -> Result<Arc<InputCopy>, CopyError> {
+        let name = (digest, extension.map(str::to_owned));
+        let slot = lock(&self.copies).entry(name).or_default().clone();
+        slot.get_or_try_init(|| self.lay_out(digest, origin, extension))
+            .await
+            .cloned()
+    }
+
+    async fn lay_out(
+        &self,
+        digest: Digest,
+        origin: &InputOrigin,
+        extension: Option<&str>,
+    ) -> Result<Arc<InputCopy>, CopyError> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut name = format!("{}-{number}", digest.short());
+        if let Some(extension) = extension {
+            name = format!("{name}.{extension}");
+        }
+        let path = self.folder.join(name);
+        let kind = match origin {
+            InputOrigin::Stored => {
+                self.store
+                    .lay_out(&digest, &path)
+                    .await
+                    .map_err(|error| match error {
+                        StoreError::Damaged { .. } | StoreError::Missing { .. } => {
+                            CopyError::Damaged(error.to_string())
+                        }
+                        other => CopyError::Failed(other.to_string()),
+                    })?
+            }
+            InputOrigin::Outside(source) => self.copy_outside(digest, source, &path).await?,
+        };
+        let stamp = {
+            let path = path.clone();
+            blocking(kind, move || protect(&path).and_then(|()| stamp(&path))).await
+        };
+        let stamp =
+            stamp.map_err(|error| CopyError::Failed(format!("`{}`: {error}", path.display())))?;
+        Ok(Arc::new(InputCopy {
+            path,
+            kind,
+            digest,
+            stamp: Mutex::new(stamp),
+        }))
+    }
+
+    async fn copy_outside(
+        &self,
+        digest: Digest,
+        source: &Path,
+        to: &Path,
+    ) -> Result<ArtifactKind, CopyError> {
+        let (from, target) = (source.to_owned(), to.to_owned());
+        let copied = tokio::task::spawn_blocking(move || {
+            let kind = if fs::metadata(&from)?.is_dir() {
+                ArtifactKind::Folder
+            } else {
+                ArtifactKind::File
+            };
+            copy(&from, &target).map(|()| kind)
+        });
+        let kind = copied
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| {
+                CopyError::Failed(format!(
+                    "`{}` could not be copied: {error}",
+                    source.display()
+                ))
+            })?;
+        let found = self
+            .store
+            .digest_path(to)
+            .await
+            .map_err(|error| CopyError::Failed(error.to_string()))?;
+        if found == digest {
+            Ok(kind)
+        } else {
+            Err(CopyError::Changed(source.to_owned()))
+        }
+    }
+
+    /// Whether the copy is still what it was. One that is not is given to nobody any more.
+    pub(crate) async fn is_intact(&self, copy: &Arc<InputCopy>) -> bool {
+        let path = copy.path.clone();
+        let now = blocking(copy.kind, move || stamp(&path)).await.ok();
+        if now == Some(*lock(&copy.stamp)) {
+            return true;
+        }
+        // Touched; only another content is harm.
+        let intact = self.store.digest_path(&copy.path).await.ok() == Some(copy.digest);
+        match now {
+            Some(now) if intact => *lock(&copy.stamp) = now,
+            _ => lock(&self.copies)
+                .retain(|_, slot| !slot.get().is_some_and(|kept| Arc::ptr_eq(kept, copy))),
+        }
+        intact
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One file is looked at here and now, folders on a thread of their own.
+async fn blocking<T: Send + 'static>(
+    kind: ArtifactKind,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match kind {
+        ArtifactKind::File => work(),
+        ArtifactKind::Folder => tokio::task::spawn_blocking(work)
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error))),
+    }
+}
+
+/// Copies a file or folder; reflinks where the file system can. Links inside stay links.
+pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    if !fs::metadata(from)?.is_dir() {
+        return fs::copy(from, to).map(|_| ());
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        let kind = entry.file_type()?;
+        if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path())?, target)?;
+        } else {
+            copy(&entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes the write bits of files away: most mistakes then fail where they are made.
+fn protect(path: &Path) -> io::Result<()> {
+    walk(path, &mut |path, metadata| {
+        if metadata.is_file() {
+            let mode = metadata.permissions().mode() & 0o555;
+            fs::set_permissions(path, fs::Permissions::from_mode(mode | 0o444))?;
+        }
+        Ok(())
+    })
+}
+
+/// Changes whenever a name, size, time or inode in a file or folder does.
+pub(crate) fn stamp(path: &Path) -> io::Result<u64> {
+    let mut hasher = DefaultHasher::new();
+    walk(path, &mut |path, metadata| {
+        path.hash(&mut hasher);
+        let times = [
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            metadata.ctime(),
+            metadata.ctime_nsec(),
+        ];
+        (metadata.ino(), metadata.len(), metadata.mode(), times).hash(&mut hasher);
+        Ok(())
+    })?;
+    Ok(hasher.finish())
+}
+
+/// Visits a path and all below it, names sorted.
+fn walk(
+    path: &Path,
+    visit: &mut impl FnMut(&Path, &fs::Metadata) -> io::Result<()>,
+) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    visit(path, &metadata)?;
+    if metadata.is_dir() {
+        let mut below: Vec<PathBuf> = fs::read_dir(path)?
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<io::Result<_>>()?;
+        below.sort_unstable();
+        below.iter().try_for_each(|path| walk(path, visit))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! What the caller of `run` and `plan` chooses.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::selection::Selection;
+
+/// What the stages of a run may use together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slots {
+    /// Processor cores (`--jobs`).
+    pub cpus: u32,
+    pub memory_bytes: u64,
+    pub gpus: u32,
+}
+
+impl Slots {
+    /// All cores and all memory of this machine, no GPU.
+    pub fn of_this_machine() -> Slots {
+        let cpus = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
+        Slots {
+            cpus,
+            memory_bytes: total_memory_bytes().unwrap_or(u64::MAX),
+            gpus: 0,
+        }
+    }
+}
+
+fn total_memory_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+/// What happens to the rest when a stage fails. Stages that run are always waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// Nothing more is started.
+    #[default]
+    StopStarting,
+    /// All that does not depend on the failed stage still runs (`--keep-going`).
+    KeepGoing,
+}
+
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    pub slots: Slots,
+    pub on_failure: OnFailure,
+    pub selection: Selection,
+    /// The `supermoe` program: serves built-in plugins (`worker NAME`) and the watcher (`watcher`).
+    pub program: PathBuf,
+    /// The project's root; `.supermoe/work` and published outputs are in it.
+    pub project: PathBuf,
+    /// From SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Where the values of secrets are taken from.
+    pub environment: BTreeMap<OsString, OsString>,
+    /// Least time between two checkpoints of a stage that are kept in the store.
+    pub checkpoint_interval: Duration,
+}
+
+impl RunOptions {
+    /// All stages, on all of this machine, with this process's environment.
+    pub fn new(program: PathBuf, project: PathBuf) -> RunOptions {
+        RunOptions {
+            slots: Slots::of_this_machine(),
+            on_failure: OnFailure::default(),
+            selection: Selection::default(),
+            program,
+            project,
+            grace: Duration::from_secs(10),
+            environment: std::env::vars_os().collect(),
+            checkpoint_interval: Duration::from_secs(5),
+        }
+    }
+
+    /// What `plan` needs to foretell this run.
+    pub fn plan_options(&self) -> PlanOptions {
+        PlanOptions {
+            selection: self.selection.clone(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct PlanOptions {
+    pub selection: Selection,
+}

@@ -1,0 +1,5 @@
+//! Whole runs of small workflows with real processes on a store in a temporary folder.
+
+mod caching;
+mod project;
+mod running;

@@ -1,0 +1,66 @@
+//! Why a metric has no value.
+
+use std::fmt;
+
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+pub enum MetricError {
+    #[error("{scores} scores but {labels} labels")]
+    Lengths { scores: usize, labels: usize },
+    #[error("there are no samples")]
+    NoSamples,
+    #[error("score {index} is NaN")]
+    NotANumber { index: usize },
+    #[error("score {index} is {score}; expected a probability from 0 to 1")]
+    NotAProbability { index: usize, score: f64 },
+    #[error("all {samples} labels are {label}; two classes are needed")]
+    OneClass { samples: usize, label: Label },
+    #[error("the precision asked for is {0}; expected more than 0 and at most 1")]
+    Precision(f64),
+}
+
+/// A label, written 0 or 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Label(pub bool);
+
+impl fmt::Display for Label {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", u8::from(self.0))
+    }
+}
+
+/// As many scores as labels, at least one, none NaN.
+pub(crate) fn check(scores: &[f64], labels: &[bool]) -> Result<(), MetricError> {
+    if scores.len() != labels.len() {
+        return Err(MetricError::Lengths {
+            scores: scores.len(),
+            labels: labels.len(),
+        });
+    }
+    if scores.is_empty() {
+        return Err(MetricError::NoSamples);
+    }
+    match scores.iter().position(|score| score.is_nan()) {
+        Some(index) => Err(MetricError::NotANumber { index }),
+        None => Ok(()),
+    }
+}
+
+/// As `check`, and every score within 0 to 1.
+pub(crate) fn check_probabilities(scores: &[f64], labels: &[bool]) -> Result<(), MetricError> {
+    check(scores, labels)?;
+    match scores.iter().position(|score| !(0.0..=1.0).contains(score)) {
+        Some(index) => Err(MetricError::NotAProbability {
+            index,
+            score: scores[index],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// (score, label), highest score first; 0 and -0 are the same score.
+pub(crate) fn by_falling_score(scores: &[f64], labels: &[bool]) -> Vec<(f64, bool)> {
+    let pairs = scores.iter().zip(labels);
+    let mut pairs: Vec<(f64, bool)> = pairs.map(|(&score, &label)| (score + 0.0, label)).collect();
+    pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    pairs
+}

@@ -1,0 +1,133 @@
+//! Memory for values that live within one operation or between its forward and its backward pass. It is
+//! used again by later operations of the thread, so that a steady step neither clears nor maps pages.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+use dfdx::shapes::{HasShape, Shape};
+use dfdx::tensor::{Cpu, Tensor};
+
+/// Values a thread keeps at most for later, 256 MiB.
+const KEPT: usize = 64 << 20;
+
+thread_local! {
+    static FREE: RefCell<Free> = const { RefCell::new(Free { buffers: Vec::new(), values: 0 }) };
+}
+
+struct Free {
+    /// By length, shortest first.
+    buffers: Vec<Vec<f32>>,
+    values: usize,
+}
+
+impl Free {
+    /// The shortest buffer of at least `length` values that is not much too long.
+    fn take(&mut self, length: usize) -> Option<Vec<f32>> {
+        let place = self.buffers.partition_point(|buffer| buffer.len() < length);
+        if self.buffers.get(place)?.len() > 2 * length + 1024 {
+            return None;
+        }
+        let buffer = self.buffers.remove(place);
+        self.values -= buffer.len();
+        Some(buffer)
+    }
+
+    fn put(&mut self, buffer: Vec<f32>) {
+        if buffer.is_empty() || self.values + buffer.len() > KEPT {
+            return;
+        }
+        self.values += buffer.len();
+        let place = self
+            .buffers
+            .partition_point(|other| other.len() < buffer.len());
+        self.buffers.insert(place, buffer);
+    }
+}
+
+/// A slice of f32 whose memory goes back to the thread when dropped.
+pub(crate) struct Buffer {
+    memory: Vec<f32>,
+    length: usize,
+}
+
+impl Buffer {
+    /// With contents that mean nothing: for results that are written in full.
+    pub(crate) fn scratch(length: usize) -> Self {
+        let memory = FREE
+            .with_borrow_mut(|free| free.take(length))
+            .unwrap_or_else(|| vec![0.0; length]);
+        Self { memory, length }
+    }
+
+    /// A copy of values.
+    pub(crate) fn from_values(values: &[f32]) -> Self {
+        let mut buffer = Self::scratch(values.len());
+        buffer.copy_from_slice(values);
+        buffer
+    }
+
+    /// All zeros.
+    pub(crate) fn zeros(length: usize) -> Self {
+        let mut buffer = Self::scratch(length);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// The values of a tensor.
+    pub(crate) fn of<S: Shape>(tensor: &Tensor<S, f32, Cpu>) -> Self {
+        let mut buffer = Self::scratch(tensor.shape().num_elements());
+        tensor.copy_into(&mut buffer);
+        buffer
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = std::mem::take(&mut self.memory);
+        // While the thread ends there is nothing to give back to.
+        let _ = FREE.try_with(|free| free.borrow_mut().put(memory));
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+    fn deref(&self) -> &[f32] {
+        &self.memory[..self.length]
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.memory[..self.length]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_used_again_where_it_fits() {
+        let mut buffer = Buffer::scratch(5000);
+        buffer.fill(3.0);
+        let address = buffer.as_ptr();
+        drop(buffer);
+        assert_ne!(Buffer::scratch(100).as_ptr(), address, "much too long");
+        let again = Buffer::scratch(4000);
+        assert_eq!((again.as_ptr(), again.len()), (address, 4000));
+        drop(again);
+        assert!(Buffer::zeros(4500).iter().all(|&value| value == 0.0));
+    }
+
+    #[test]
+    fn a_thread_keeps_a_limited_amount() {
+        let mut free = Free {
+            buffers: Vec::new(),
+            values: KEPT - 10,
+        };
+        free.put(vec![0.0; 11]);
+        assert!(free.buffers.is_empty());
+        free.put(vec![0.0; 10]);
+        assert_eq!(free.values, KEPT);
+    }
+}

@@ -1,0 +1,149 @@
+//! The gate of a mixture: softmax over all experts, the choice of the top ones, and its two losses.
+
+use rayon::prelude::*;
+
+use super::buffers::Buffer;
+use super::products::{self, Strided};
+use super::vectors;
+use crate::Error;
+
+/// How tokens are sent to experts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MoeOptions {
+    /// Experts that run for each token. With 1 the output is scaled by the gate's probability; with
+    /// more, by the probabilities renormalised over the chosen ones.
+    pub top_k: usize,
+    /// `None`: every token is served. `Some(x)`: an expert serves at most ceil(x * tokens * top_k / experts)
+    /// tokens, the first ones; the others get 0 from it, so that their residual passes through.
+    pub capacity_factor: Option<f32>,
+}
+
+impl Default for MoeOptions {
+    fn default() -> Self {
+        Self {
+            top_k: 1,
+            capacity_factor: None,
+        }
+    }
+}
+
+impl MoeOptions {
+    /// Errors unless 1 <= top_k <= experts and the capacity factor is above 0.
+    pub fn check(&self, experts: usize) -> Result<(), Error> {
+        if self.top_k == 0 || self.top_k > experts {
+            return Err(Error::value(
+                "mixture of experts",
+                "top_k",
+                format!("1 to the number of experts {experts}"),
+                self.top_k,
+            ));
+        }
+        match self.capacity_factor {
+            Some(factor) if factor.is_nan() || factor <= 0.0 => Err(Error::value(
+                "mixture of experts",
+                "capacity_factor",
+                "above 0",
+                factor,
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// The most tokens that one expert serves.
+    pub(crate) fn capacity(&self, tokens: usize, experts: usize) -> usize {
+        let fair = (tokens * self.top_k) as f64 / experts as f64;
+        self.capacity_factor.map_or(usize::MAX, |factor| {
+            (f64::from(factor) * fair).ceil() as usize
+        })
+    }
+}
+
+/// Rows of one task.
+const ROWS: usize = 128;
+
+/// Gate probabilities of a batch.
+pub(crate) struct Gate {
+    /// [N, E].
+    pub(crate) probabilities: Buffer,
+    /// logsumexp of the logits, `[N]`.
+    pub(crate) normalizers: Vec<f32>,
+    pub(crate) tokens: usize,
+    pub(crate) experts: usize,
+}
+
+impl Gate {
+    /// softmax(x W) for x [N, d] and W [d, E].
+    pub(crate) fn new(x: &[f32], weight: &[f32], tokens: usize, experts: usize) -> Self {
+        let width = weight.len() / experts;
+        let mut probabilities = Buffer::scratch(tokens * experts);
+        products::multiply_rows(
+            &mut probabilities,
+            Strided::new(x, tokens, width),
+            Strided::new(weight, width, experts),
+            false,
+        );
+        let mut normalizers = vec![0.0; tokens];
+        probabilities
+            .par_chunks_mut(ROWS * experts)
+            .zip(normalizers.par_chunks_mut(ROWS))
+            .for_each(|(rows, normalizers)| {
+                vectors::dispatch(|| {
+                    for (row, normalizer) in rows.chunks_exact_mut(experts).zip(normalizers) {
+                        *normalizer = vectors::softmax(row);
+                    }
+                });
+            });
+        Self {
+            probabilities,
+            normalizers,
+            tokens,
+            experts,
+        }
+    }
+
+    /// Mean probability of each expert, `[E]`.
+    pub(crate) fn mean_probabilities(&self) -> Vec<f64> {
+        let mut means = vec![0.0f64; self.experts];
+        for row in self.probabilities.chunks_exact(self.experts) {
+            for (mean, &p) in means.iter_mut().zip(row) {
+                *mean += f64::from(p);
+            }
+        }
+        let tokens = self.tokens.max(1) as f64;
+        means.iter_mut().for_each(|mean| *mean /= tokens);
+        means
+    }
+
+    /// Router z-loss: mean of logsumexp squared (ST-MoE, Zoph et al. 2022).
+    pub(crate) fn z_loss(&self) -> f32 {
+        let squares: f64 = self
+            .normalizers
+            .iter()
+            .map(|&z| f64::from(z) * f64::from(z))
+            .sum();
+        (squares / self.tokens.max(1) as f64) as f32
+    }
+
+    /// Turns gradients of the probabilities [N, E] into those of the logits; `z_slope` is the gradient
+    /// of the z-loss.
+    pub(crate) fn logit_gradients(&self, d_probabilities: &mut [f32], z_slope: f32) {
+        let z_scale = 2.0 * z_slope / self.tokens.max(1) as f32;
+        d_probabilities
+            .par_chunks_mut(ROWS * self.experts)
+            .zip(self.probabilities.par_chunks(ROWS * self.experts))
+            .zip(self.normalizers.par_chunks(ROWS))
+            .for_each(|((d_rows, rows), normalizers)| {
+                vectors::dispatch(|| {
+                    let rows = d_rows
+                        .chunks_exact_mut(self.experts)
+                        .zip(rows.chunks_exact(self.experts));
+                    for ((d_row, row), &z) in rows.zip(normalizers) {
+                        let mean = vectors::dot(d_row, row);
+                        for (d, p) in d_row.iter_mut().zip(row) {
+                            *d = p * (*d - mean + z_scale * z);
+                        }
+                    }
+                });
+            });
+    }
+}

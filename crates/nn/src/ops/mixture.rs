@@ -1,0 +1,271 @@
+//! What mixtures of experts share: gate, dispatch, combination and their gradients, whatever an expert is.
+
+use dfdx::shapes::{Axis, HasShape};
+use dfdx::tensor::{Cpu, CpuError, Gradients, SplitTape, Tape};
+use dfdx::tensor_ops::{
+    BroadcastTo, LogSumExpTo, ReshapeTo, SelectTo, SumTo, TryAdd, TryDiv, TryMatMul, TryMul,
+};
+use rayon::prelude::*;
+
+use super::buffers::Buffer;
+use super::gate::{Gate, MoeOptions};
+use super::products::{self, Strided, StridedMut, multiply};
+use super::routing::{Block, Routing, chosen_mask};
+use super::taped;
+use crate::tensors::tensor;
+use crate::{Device, Error, Matrix, Scalar};
+
+/// Result of a mixture.
+pub struct MoeOutput<D: Device> {
+    /// [N, d].
+    pub y: Matrix<D>,
+    /// Load-balance loss E * sum_e f_e P_e (Switch, Fedus et al. 2021, eq. 4), 1 when balanced.
+    pub balance: Scalar<D>,
+    /// Router z-loss, the mean of logsumexp(logits)^2.
+    pub z: Scalar<D>,
+    /// Choices by expert before any is dropped, `[E]`; they add up to N * top_k.
+    pub counts: Vec<u32>,
+    /// Choices over capacity.
+    pub dropped: u32,
+}
+
+/// The gate, its losses and the weighted sum over `expert(x, e, tape)`, of dfdx operations.
+pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
+    x: &Matrix<D>,
+    gate: &Matrix<D>,
+    options: &MoeOptions,
+    tape: &mut T,
+    expert: impl Fn(&Matrix<D>, usize, &mut T) -> Result<Matrix<D>, Error>,
+) -> Result<MoeOutput<D>, Error> {
+    let (tokens, experts) = (x.shape().0, gate.shape().1);
+    let device = x.device();
+    let (logits, rest) = taped(x, tape)
+        .try_matmul(gate.clone())
+        .map_err(Error::device)?
+        .split_tape();
+    *tape = rest;
+    let (p, rest) = taped(&logits, tape)
+        .try_softmax::<Axis<1>>()
+        .map_err(Error::device)?
+        .split_tape();
+    *tape = rest;
+    // The choice is made in host memory; it has no gradient.
+    let host = Gate {
+        probabilities: Buffer::from_values(&D::read(&p)),
+        normalizers: vec![0.0; tokens],
+        tokens,
+        experts,
+    };
+    let (chosen, served, routing) = chosen_mask(&host, options);
+    let chosen = tensor(device, chosen, (tokens, experts))?;
+    let mut share = taped(&p, tape).try_mul(chosen).map_err(Error::device)?;
+    if options.top_k > 1 {
+        let (kept, rest) = share.split_tape();
+        *tape = rest;
+        let total = taped(&kept, tape)
+            .try_sum::<(usize,), Axis<1>>()
+            .and_then(|total| total.try_broadcast_like::<_, Axis<1>>(&(tokens, experts)))
+            .map_err(Error::device)?;
+        let (total, rest) = total.split_tape();
+        *tape = rest;
+        share = taped(&kept, tape).try_div(total).map_err(Error::device)?;
+    }
+    let served = tensor(device, served, (tokens, experts))?;
+    let (share, rest) = share.try_mul(served).map_err(Error::device)?.split_tape();
+    *tape = rest;
+    let mut y = tensor(device, vec![0.0; tokens * x.shape().1], *x.shape())?;
+    for e in 0..experts {
+        let out = expert(x, e, tape)?;
+        if e == 0 {
+            y = tensor(device, vec![0.0; tokens * out.shape().1], *out.shape())?;
+        }
+        let column = super::gather_rows::index_tensor(device, vec![e; tokens])?;
+        let weight = taped(&share, tape)
+            .try_select::<(usize,), (usize,)>(column)
+            .and_then(|weight| weight.try_broadcast_like::<_, Axis<1>>(out.shape()))
+            .map_err(Error::device)?;
+        let (weight, rest) = weight.split_tape();
+        *tape = rest;
+        let sum = taped(&out, tape)
+            .try_mul(weight)
+            .and_then(|out| out.try_add(y))
+            .map_err(Error::device)?;
+        let (sum, rest) = sum.split_tape();
+        *tape = rest;
+        y = sum;
+    }
+    let scale = experts as f64 / tokens.max(1) as f64;
+    let shares = routing
+        .shares()
+        .iter()
+        .map(|share| (share * scale) as f32)
+        .collect();
+    let shares = tensor(device, shares, (experts,))?;
+    let balance = taped(&p, tape)
+        .try_sum::<(usize,), Axis<0>>()
+        .and_then(|means| means.try_mul(shares))
+        .and_then(|means| means.try_sum::<(), Axis<0>>())
+        .map_err(Error::device)?;
+    let (balance, rest) = balance.split_tape();
+    *tape = rest;
+    let z = taped(&logits, tape)
+        .try_logsumexp::<(usize,), Axis<1>>()
+        .and_then(|z| z.try_square())
+        .and_then(|z| z.try_sum::<(), Axis<0>>())
+        .and_then(|z| z.try_mul(1.0 / tokens.max(1) as f32))
+        .and_then(|z| z.try_reshape_like(&()))
+        .map_err(Error::device)?;
+    let (z, rest) = z.split_tape();
+    *tape = rest;
+    Ok(MoeOutput {
+        y,
+        balance,
+        z,
+        dropped: routing.dropped(),
+        counts: routing.counts,
+    })
+}
+
+/// What the experts' part of a backward pass gets.
+pub(crate) struct ExpertsBackward<'a> {
+    pub(crate) routing: &'a Routing,
+    /// Inputs in the order of served rows, [R, d].
+    pub(crate) sorted: &'a [f32],
+    /// Gradient of the experts' outputs, [R, outputs]; already times the weight.
+    pub(crate) d_rows: Buffer,
+}
+
+/// Gate, dispatch and combination for any kind of expert on the CPU. `forward(routing, sorted)` gives the
+/// experts' outputs [R, outputs] and a state; `backward` turns their gradient into that of `sorted`
+/// [R, d], and adds those of its own parameters.
+pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
+    x: &Matrix<Cpu>,
+    gate_weight: &Matrix<Cpu>,
+    outputs: usize,
+    options: &MoeOptions,
+    tape: &mut T,
+    forward: impl FnOnce(&Routing, &[f32]) -> (Buffer, State),
+    backward: impl FnOnce(
+        ExpertsBackward<'_>,
+        State,
+        &mut Gradients<f32, Cpu>,
+    ) -> Result<Buffer, CpuError>
+    + 'static,
+) -> Result<MoeOutput<Cpu>, Error> {
+    let ((tokens, width), experts) = (*x.shape(), gate_weight.shape().1);
+    let x_values = Buffer::of(x);
+    let gate_values = Buffer::of(gate_weight);
+    let gate = Gate::new(&x_values, &gate_values, tokens, experts);
+    let routing = Routing::new(&gate, options);
+    let sorted = routing.gather(&x_values, width);
+    drop(x_values);
+    let (rows, state) = forward(&routing, &sorted);
+    let device = x.device();
+    let y = tensor(
+        device,
+        routing.combine(&rows, outputs, tokens),
+        (tokens, outputs),
+    )?;
+    let shares = routing.shares();
+    let balance: f64 = gate
+        .mean_probabilities()
+        .iter()
+        .zip(&shares)
+        .map(|(p, f)| p * f)
+        .sum();
+    let balance = tensor(device, vec![(balance * experts as f64) as f32], ())?;
+    let z = tensor(device, vec![gate.z_loss()], ())?;
+    let (counts, dropped) = (routing.counts.clone(), routing.dropped());
+    if T::OWNS_TAPE {
+        let (y_ghost, balance_ghost, z_ghost) = (y.ghost(), balance.ghost(), z.ghost());
+        let (x_ghost, gate_ghost, x) = (x.ghost(), gate_weight.ghost(), x.clone());
+        tape.add_backward_op(move |gradients| {
+            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
+            let balance_slope = gradients.get_or_alloc_mut(&balance_ghost)?[0];
+            let z_slope = gradients.get_or_alloc_mut(&z_ghost)?[0];
+            let (d_rows, d_weights) = routing.combine_backward(&dy, &rows, outputs);
+            let scale = f64::from(balance_slope) * experts as f64 / tokens.max(1) as f64;
+            let d_balance: Vec<f32> = shares.iter().map(|f| (f * scale) as f32).collect();
+            let mut d_gate = Buffer::scratch(tokens * experts);
+            products::fill_rows(&mut d_gate, Some(&d_balance), experts);
+            routing.add_weight_gradients(&mut d_gate, &d_weights, &gate);
+            gate.logit_gradients(&mut d_gate, z_slope);
+            let d_sorted = backward(
+                ExpertsBackward {
+                    routing: &routing,
+                    sorted: &sorted,
+                    d_rows,
+                },
+                state,
+                gradients,
+            )?;
+            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
+            routing.add_back(dx, &d_sorted, width);
+            let transposed = Strided::new(&gate_values, width, experts).transposed();
+            products::multiply_rows(dx, Strided::new(&d_gate, tokens, experts), transposed, true);
+            let d_gate_weight = gradients.get_or_alloc_mut(&gate_ghost)?;
+            products::add_transposed_product(d_gate_weight, &Buffer::of(&x), &d_gate, tokens);
+            Ok(())
+        });
+    }
+    Ok(MoeOutput {
+        y,
+        balance,
+        z,
+        counts,
+        dropped,
+    })
+}
+
+/// Splits a buffer of rows into the blocks' parts.
+pub(crate) fn split_blocks<'a>(
+    mut values: &'a mut [f32],
+    width: usize,
+    blocks: &[Block],
+) -> Vec<&'a mut [f32]> {
+    let mut parts = Vec::with_capacity(blocks.len());
+    for block in blocks {
+        let (part, rest) = values.split_at_mut(block.rows * width);
+        parts.push(part);
+        values = rest;
+    }
+    parts
+}
+
+/// Weight gradients of all experts: `out[e] += x_e^T y_e` for x [R, a], y [R, b], out [E, a, b].
+pub(crate) fn add_expert_products(
+    out: &mut [f32],
+    x: &[f32],
+    y: &[f32],
+    sizes: (usize, usize),
+    starts: &[usize],
+) {
+    let (a, b) = sizes;
+    let block = a.div_ceil(4).clamp(16, 128);
+    let mut tasks = Vec::new();
+    for (expert, out) in out.chunks_exact_mut(a * b).enumerate() {
+        if starts[expert] < starts[expert + 1] {
+            tasks.extend(
+                out.chunks_mut(block * b)
+                    .enumerate()
+                    .map(|(i, out)| (expert, i * block, out)),
+            );
+        }
+    }
+    tasks.into_par_iter().for_each(|(expert, column, out)| {
+        let (start, end) = (starts[expert], starts[expert + 1]);
+        let columns = out.len() / b;
+        let x = Strided::with_stride(&x[start * a + column..end * a], end - start, columns, a);
+        let y = Strided::new(&y[start * b..end * b], end - start, b);
+        multiply(StridedMut::new(out, columns, b), x.transposed(), y, true);
+    });
+}
+
+/// Bias gradients of all experts: `out[e] += ` the column sums of y_e, out [E, b].
+pub(crate) fn add_expert_sums(out: &mut [f32], y: &[f32], width: usize, starts: &[usize]) {
+    out.par_chunks_exact_mut(width)
+        .enumerate()
+        .for_each(|(expert, out)| {
+            products::add_column_sums(out, &y[starts[expert] * width..starts[expert + 1] * width]);
+        });
+}

@@ -1,0 +1,54 @@
+//! Operations on packed batches. One file each: the checked entry, the fused CPU kernel with its
+//! gradient, the reference composed of dfdx operations, and tests that every device runs.
+//!
+//! Results do not depend on the number of threads: work is split by shape, and sums have one order.
+
+pub(crate) mod add;
+pub(crate) mod attention;
+pub(crate) mod buffers;
+pub(crate) mod cross_entropy;
+pub(crate) mod dropout;
+pub(crate) mod gate;
+pub(crate) mod gather_rows;
+pub(crate) mod layer_norm;
+pub(crate) mod linear;
+pub(crate) mod lookup;
+pub(crate) mod losses;
+pub(crate) mod mixture;
+pub(crate) mod moe_ffn;
+pub(crate) mod moe_linear;
+pub(crate) mod products;
+pub(crate) mod routing;
+pub(crate) mod segment_max;
+pub(crate) mod vectors;
+
+#[cfg(test)]
+pub(crate) mod checks;
+
+pub use add::add;
+pub use attention::{Qkv, attention};
+pub use cross_entropy::{NO_TARGET, cross_entropy};
+pub use dropout::dropout;
+pub use gate::MoeOptions;
+pub use gather_rows::gather_rows;
+pub use layer_norm::{Activation, Normalized, layer_norm};
+pub use linear::linear;
+pub use lookup::{DenseInput, lookup};
+pub use losses::{backward, bce_with_logits, huber, mse, sum, weighted_sum};
+pub use mixture::MoeOutput;
+pub use moe_ffn::{MoeWeights, moe_ffn};
+pub use moe_linear::moe_linear;
+pub use segment_max::segment_max;
+
+use dfdx::shapes::Shape;
+use dfdx::tensor::{PutTape, Tape, Tensor};
+
+use crate::Device;
+
+/// A tensor that carries the tape, for a chain of dfdx operations; `split_tape` gives the tape back.
+pub(crate) fn taped<S: Shape, D: Device, T: Tape<f32, D>>(
+    x: &Tensor<S, f32, D>,
+    tape: &mut T,
+) -> Tensor<S, f32, D, T> {
+    x.clone().put_tape(std::mem::take(tape))
+}

@@ -1,0 +1,130 @@
+//! Mixture of linear projections (the projections of MoE-MSA): y = sum over the chosen experts of weight * x W_e.
+
+use dfdx::shapes::HasShape;
+use dfdx::tensor::{Cpu, Tape};
+use rayon::prelude::*;
+
+use super::buffers::Buffer;
+use super::gate::MoeOptions;
+use super::mixture::{
+    ExpertsBackward, MoeOutput, add_expert_products, composed_mixture, fused_mixture, split_blocks,
+};
+use super::moe_ffn::select;
+use super::products::{Strided, StridedMut, multiply};
+use super::routing::Routing;
+use crate::error::check_shape;
+use crate::{Cube, Device, Error, Matrix};
+
+/// The mixture on x [N, inputs] with `gate` [inputs, E] and `weight` [E, inputs, outputs]: y is [N, outputs].
+pub fn moe_linear<D: Device, T: Tape<f32, D>>(
+    x: &Matrix<D>,
+    gate: &Matrix<D>,
+    weight: &Cube<D>,
+    options: &MoeOptions,
+    tape: &mut T,
+) -> Result<MoeOutput<D>, Error> {
+    let (inputs, experts) = *gate.shape();
+    let (e, i, outputs) = *weight.shape();
+    check_shape(
+        "moe_linear",
+        "x",
+        &[x.shape().0, inputs],
+        &[x.shape().0, x.shape().1],
+    )?;
+    check_shape(
+        "moe_linear",
+        "weight",
+        &[experts, inputs, outputs],
+        &[e, i, outputs],
+    )?;
+    options.check(experts)?;
+    D::moe_linear(x, gate, weight, options, tape)
+}
+
+pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
+    x: &Matrix<D>,
+    gate: &Matrix<D>,
+    weight: &Cube<D>,
+    options: &MoeOptions,
+    tape: &mut T,
+) -> Result<MoeOutput<D>, Error> {
+    composed_mixture(x, gate, options, tape, |x, expert, tape| {
+        let weight = select(weight, crate::tensors::index(x.device(), expert)?, tape)?;
+        super::linear::composed(x, &weight, None, tape)
+    })
+}
+
+pub(crate) fn fused<T: Tape<f32, Cpu>>(
+    x: &Matrix<Cpu>,
+    gate: &Matrix<Cpu>,
+    weight: &Cube<Cpu>,
+    options: &MoeOptions,
+    tape: &mut T,
+) -> Result<MoeOutput<Cpu>, Error> {
+    let (_, inputs, outputs) = *weight.shape();
+    if inputs == 0 || outputs == 0 || x.shape().0 == 0 {
+        return Err(Error::value(
+            "moe_linear",
+            "rows, inputs and outputs",
+            "above 0",
+            format!("{:?} and {outputs}", x.shape()),
+        ));
+    }
+    let values = Buffer::of(weight);
+    let ghost = weight.ghost();
+    let forward = |routing: &Routing, sorted: &[f32]| {
+        let blocks = routing.blocks();
+        let mut rows = Buffer::scratch(routing.served() * outputs);
+        blocks
+            .par_iter()
+            .zip(split_blocks(&mut rows, outputs, &blocks))
+            .for_each(|(block, out)| {
+                let w = Strided::new(
+                    &values[block.expert * inputs * outputs..][..inputs * outputs],
+                    inputs,
+                    outputs,
+                );
+                let x = Strided::new(&sorted[block.start * inputs..], block.rows, inputs);
+                multiply(StridedMut::new(out, block.rows, outputs), x, w, false);
+            });
+        (rows, values)
+    };
+    let backward = move |experts: ExpertsBackward<'_>,
+                         values: Buffer,
+                         gradients: &mut dfdx::tensor::Gradients<f32, Cpu>| {
+        let ExpertsBackward {
+            routing,
+            sorted,
+            d_rows,
+        } = experts;
+        let blocks = routing.blocks();
+        let mut d_sorted = Buffer::scratch(sorted.len());
+        blocks
+            .par_iter()
+            .zip(split_blocks(&mut d_sorted, inputs, &blocks))
+            .for_each(|(block, out)| {
+                let w = Strided::new(
+                    &values[block.expert * inputs * outputs..][..inputs * outputs],
+                    inputs,
+                    outputs,
+                );
+                let d_rows = Strided::new(&d_rows[block.start * outputs..], block.rows, outputs);
+                multiply(
+                    StridedMut::new(out, block.rows, inputs),
+                    d_rows,
+                    w.transposed(),
+                    false,
+                );
+            });
+        let d_weight = gradients.get_or_alloc_mut(&ghost)?;
+        add_expert_products(
+            d_weight,
+            sorted,
+            &d_rows,
+            (inputs, outputs),
+            &routing.starts,
+        );
+        Ok(d_sorted)
+    };
+    fused_mixture(x, gate, outputs, options, tape, forward, backward)
+}

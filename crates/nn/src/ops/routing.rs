@@ -1,0 +1,323 @@
+//! Which token goes to which expert: the tokens sorted by expert, and the way back.
+
+use rayon::prelude::*;
+
+use super::buffers::Buffer;
+use super::gate::{Gate, MoeOptions};
+use super::vectors;
+
+/// A choice that no expert serves (over capacity).
+const DROPPED: u32 = u32::MAX;
+/// Tokens of one task.
+const TOKENS: usize = 128;
+/// Rows of one expert that one task computes.
+const BLOCK: usize = 128;
+
+/// The choices of a batch: N tokens times k, of which R rows are served, sorted by expert.
+pub(crate) struct Routing {
+    /// Weight of each choice in the output, [N, k].
+    weights: Vec<f32>,
+    /// Expert of each choice, [N, k].
+    experts: Vec<u32>,
+    /// Served row of each choice, or `DROPPED`, [N, k].
+    rows: Vec<u32>,
+    /// Choice of each served row, `[R]`.
+    choices: Vec<u32>,
+    /// Served rows of expert e: starts[e]..starts[e + 1].
+    pub(crate) starts: Vec<usize>,
+    /// Choices by expert before any is dropped, `[E]`.
+    pub(crate) counts: Vec<u32>,
+    top_k: usize,
+}
+
+/// Rows of one expert: one task of a grouped product.
+#[derive(Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) expert: usize,
+    pub(crate) start: usize,
+    pub(crate) rows: usize,
+}
+
+impl Routing {
+    pub(crate) fn new(gate: &Gate, options: &MoeOptions) -> Self {
+        let k = options.top_k;
+        let mut experts = vec![0u32; gate.tokens * k];
+        let mut weights = vec![0.0f32; gate.tokens * k];
+        for (token, row) in gate.probabilities.chunks_exact(gate.experts).enumerate() {
+            let span = token * k..(token + 1) * k;
+            choose(row, &mut experts[span.clone()], &mut weights[span]);
+        }
+        let mut counts = vec![0u32; gate.experts];
+        for &expert in &experts {
+            counts[expert as usize] += 1;
+        }
+        let capacity = options.capacity(gate.tokens, gate.experts);
+        let mut starts = vec![0usize; gate.experts + 1];
+        for (expert, &count) in counts.iter().enumerate() {
+            starts[expert + 1] = starts[expert] + (count as usize).min(capacity);
+        }
+        let mut next = starts.clone();
+        let mut rows = vec![DROPPED; experts.len()];
+        let mut choices = vec![0u32; starts[gate.experts]];
+        for (choice, &expert) in experts.iter().enumerate() {
+            let row = &mut next[expert as usize];
+            if *row < starts[expert as usize + 1] {
+                rows[choice] = *row as u32;
+                choices[*row] = choice as u32;
+                *row += 1;
+            }
+        }
+        Self {
+            weights,
+            experts,
+            rows,
+            choices,
+            starts,
+            counts,
+            top_k: k,
+        }
+    }
+
+    /// Served rows R.
+    pub(crate) fn served(&self) -> usize {
+        self.choices.len()
+    }
+
+    /// Choices that no expert serves.
+    pub(crate) fn dropped(&self) -> u32 {
+        (self.rows.len() - self.choices.len()) as u32
+    }
+
+    /// Share of the choices by expert: f_e of the load-balance loss.
+    pub(crate) fn shares(&self) -> Vec<f64> {
+        let total = self.rows.len().max(1) as f64;
+        self.counts
+            .iter()
+            .map(|&count| f64::from(count) / total)
+            .collect()
+    }
+
+    /// Blocks of rows in order; each holds rows of one expert.
+    pub(crate) fn blocks(&self) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        for (expert, pair) in self.starts.windows(2).enumerate() {
+            for start in (pair[0]..pair[1]).step_by(BLOCK) {
+                blocks.push(Block {
+                    expert,
+                    start,
+                    rows: BLOCK.min(pair[1] - start),
+                });
+            }
+        }
+        blocks
+    }
+
+    /// x [N, d] in the order of served rows, [R, d].
+    pub(crate) fn gather(&self, x: &[f32], width: usize) -> Buffer {
+        let mut sorted = Buffer::scratch(self.served() * width);
+        sorted
+            .par_chunks_mut(TOKENS * width)
+            .zip(self.choices.par_chunks(TOKENS))
+            .for_each(|(rows, choices)| {
+                for (row, &choice) in rows.chunks_exact_mut(width).zip(choices) {
+                    row.copy_from_slice(&x[choice as usize / self.top_k * width..][..width]);
+                }
+            });
+        sorted
+    }
+
+    /// By token the weighted sum of its served rows of y [R, d]: [N, d].
+    pub(crate) fn combine(&self, y: &[f32], width: usize, tokens: usize) -> Vec<f32> {
+        let mut out = vec![0.0; tokens * width];
+        self.spread(&mut out, y, width, |choice| self.weights[choice]);
+        out
+    }
+
+    /// `out += ` the sum of each token's served rows of dx [R, d].
+    pub(crate) fn add_back(&self, out: &mut [f32], dx: &[f32], width: usize) {
+        self.spread(out, dx, width, |_| 1.0);
+    }
+
+    fn spread(
+        &self,
+        out: &mut [f32],
+        rows: &[f32],
+        width: usize,
+        weight: impl Fn(usize) -> f32 + Sync,
+    ) {
+        out.par_chunks_mut(TOKENS * width)
+            .enumerate()
+            .for_each(|(block, out)| {
+                vectors::dispatch(|| {
+                    for (i, out) in out.chunks_exact_mut(width).enumerate() {
+                        let first = (block * TOKENS + i) * self.top_k;
+                        for choice in first..first + self.top_k {
+                            if self.rows[choice] != DROPPED {
+                                let row = self.rows[choice] as usize * width;
+                                vectors::add_scaled(out, weight(choice), &rows[row..][..width]);
+                            }
+                        }
+                    }
+                });
+            });
+    }
+
+    /// Backward of [`Routing::combine`]: the gradient of y [R, d], and of the weights [N, k].
+    pub(crate) fn combine_backward(
+        &self,
+        dy: &[f32],
+        y: &[f32],
+        width: usize,
+    ) -> (Buffer, Vec<f32>) {
+        let mut d_rows = Buffer::scratch(y.len());
+        let mut d_by_row = vec![0.0; self.served()];
+        d_rows
+            .par_chunks_mut(TOKENS * width)
+            .zip(y.par_chunks(TOKENS * width))
+            .zip(d_by_row.par_chunks_mut(TOKENS))
+            .zip(self.choices.par_chunks(TOKENS))
+            .for_each(|(((d_rows, y), d_weights), choices)| {
+                vectors::dispatch(|| {
+                    let rows = d_rows.chunks_exact_mut(width).zip(y.chunks_exact(width));
+                    for (((d_row, y), d_weight), &choice) in rows.zip(d_weights).zip(choices) {
+                        let dy = &dy[choice as usize / self.top_k * width..][..width];
+                        let weight = self.weights[choice as usize];
+                        *d_weight = vectors::dot(dy, y);
+                        for (d, dy) in d_row.iter_mut().zip(dy) {
+                            *d = weight * dy;
+                        }
+                    }
+                });
+            });
+        let d_weight = |&row: &u32| {
+            if row == DROPPED {
+                0.0
+            } else {
+                d_by_row[row as usize]
+            }
+        };
+        (d_rows, self.rows.iter().map(d_weight).collect())
+    }
+
+    /// Adds the gradients of the weights [N, k] to those of the probabilities [N, E].
+    pub(crate) fn add_weight_gradients(
+        &self,
+        d_probabilities: &mut [f32],
+        d_weights: &[f32],
+        gate: &Gate,
+    ) {
+        let k = self.top_k;
+        for (token, d_row) in d_probabilities.chunks_exact_mut(gate.experts).enumerate() {
+            let span = token * k..(token + 1) * k;
+            let (experts, d_weights) = (&self.experts[span.clone()], &d_weights[span.clone()]);
+            if k == 1 {
+                d_row[experts[0] as usize] += d_weights[0];
+                continue;
+            }
+            // w_j = p_j / sum of the chosen p: dp_j = (dw_j - sum_i dw_i w_i) / sum.
+            let row = &gate.probabilities[token * gate.experts..][..gate.experts];
+            let total: f32 = experts.iter().map(|&expert| row[expert as usize]).sum();
+            let mean: f32 = d_weights
+                .iter()
+                .zip(&self.weights[span])
+                .map(|(d, w)| d * w)
+                .sum();
+            for (&expert, d) in experts.iter().zip(d_weights) {
+                d_row[expert as usize] += (d - mean) / total;
+            }
+        }
+    }
+}
+
+/// The k largest probabilities of a row, the lower expert first among equals, and their weights.
+fn choose(row: &[f32], experts: &mut [u32], weights: &mut [f32]) {
+    let k = experts.len();
+    for place in 0..k {
+        let mut best: Option<usize> = None;
+        for (expert, &p) in row.iter().enumerate() {
+            let taken = experts[..place].contains(&(expert as u32));
+            if !taken && best.is_none_or(|best| p > row[best]) {
+                best = Some(expert);
+            }
+        }
+        let expert = best.unwrap_or_default(); // k <= experts, so one is left
+        experts[place] = expert as u32;
+        weights[place] = row[expert];
+    }
+    if k > 1 {
+        let total: f32 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight /= total);
+    }
+}
+
+/// By row of [N, E] the weight of each expert in the output, 0 where it is not chosen or over capacity:
+/// what the composed references multiply by, with the gate's probabilities taken out (k = 1: 1; k > 1: 1).
+pub(crate) fn chosen_mask(gate: &Gate, options: &MoeOptions) -> (Vec<f32>, Vec<f32>, Routing) {
+    let routing = Routing::new(gate, options);
+    let mut chosen = vec![0.0; gate.probabilities.len()];
+    let mut served = vec![0.0; chosen.len()];
+    for (choice, &expert) in routing.experts.iter().enumerate() {
+        let place = choice / routing.top_k * gate.experts + expert as usize;
+        chosen[place] = 1.0;
+        if routing.rows[choice] != DROPPED {
+            served[place] = 1.0;
+        }
+    }
+    (chosen, served, routing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gate(probabilities: &[f32], experts: usize) -> Gate {
+        let tokens = probabilities.len() / experts;
+        Gate {
+            probabilities: Buffer::from_values(probabilities),
+            normalizers: vec![0.0; tokens],
+            tokens,
+            experts,
+        }
+    }
+
+    #[test]
+    fn tokens_are_sorted_by_expert_in_their_own_order() {
+        let gate = gate(&[0.1, 0.9, 0.8, 0.2, 0.4, 0.6, 0.5, 0.5], 2);
+        let routing = Routing::new(&gate, &MoeOptions::default());
+        assert_eq!(routing.counts, [2, 2]);
+        assert_eq!(routing.choices, [1, 3, 0, 2]); // equal probabilities: the lower expert
+        assert_eq!(routing.weights, [0.9, 0.8, 0.6, 0.5]);
+        assert_eq!(routing.dropped(), 0);
+    }
+
+    #[test]
+    fn over_capacity_the_first_tokens_are_served() {
+        let gate = gate(&[0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.2, 0.8], 2);
+        let options = MoeOptions {
+            capacity_factor: Some(1.0),
+            ..MoeOptions::default()
+        };
+        let routing = Routing::new(&gate, &options);
+        assert_eq!(routing.counts, [3, 1]);
+        assert_eq!(routing.rows, [0, 1, DROPPED, 2]);
+        assert_eq!(routing.dropped(), 1);
+    }
+
+    #[test]
+    fn the_work_does_not_grow_with_experts() {
+        for experts in [1, 4, 64] {
+            let probabilities: Vec<f32> = (0..300 * experts)
+                .map(|i| ((i * 7919) % 1009) as f32)
+                .collect();
+            let routing = Routing::new(&gate(&probabilities, experts), &MoeOptions::default());
+            assert_eq!(
+                routing
+                    .blocks()
+                    .iter()
+                    .map(|block| block.rows)
+                    .sum::<usize>(),
+                300
+            );
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Loops over f32 slices, compiled for AVX-512, AVX2 and the baseline, and chosen at run time.
+//! The bits are the same on all three: sums run over sixteen fixed lanes.
+
+/// Runs `work`, whose inlined loops are compiled for the best instruction set of this processor.
+#[inline(always)]
+pub(crate) fn dispatch<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
+const LANES: usize = 16;
+
+/// Adds up `value(i)` for i in 0..length over sixteen lanes, then the lanes in order.
+#[inline(always)]
+pub(crate) fn sum_of(length: usize, value: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let whole = length / LANES * LANES;
+    let mut start = 0;
+    while start < whole {
+        for (lane, total) in lanes.iter_mut().enumerate() {
+            *total += value(start + lane);
+        }
+        start += LANES;
+    }
+    let mut total = 0.0;
+    for i in whole..length {
+        total += value(i);
+    }
+    for lane in lanes {
+        total += lane;
+    }
+    total
+}
+
+/// Sum of a slice.
+#[inline(always)]
+pub(crate) fn sum(x: &[f32]) -> f32 {
+    sum_of(x.len(), |i| x[i])
+}
+
+/// Scalar product of two slices of one length.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let b = &b[..a.len()];
+    sum_of(a.len(), |i| a[i] * b[i])
+}
+
+/// The largest value; negative infinity for an empty slice, NaN if any value is NaN.
+#[inline(always)]
+pub(crate) fn maximum(x: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for chunk in whole {
+        for (largest, &value) in lanes.iter_mut().zip(chunk) {
+            *largest = larger(*largest, value);
+        }
+    }
+    rest.iter()
+        .chain(&lanes)
+        .fold(f32::NEG_INFINITY, |a, &b| larger(a, b))
+}
+
+#[inline(always)]
+fn larger(a: f32, b: f32) -> f32 {
+    if b > a || b.is_nan() { b } else { a }
+}
+
+/// `to += from`.
+#[inline(always)]
+pub(crate) fn add(to: &mut [f32], from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += from;
+    }
+}
+
+/// `to += factor * from`.
+#[inline(always)]
+pub(crate) fn add_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+    for (to, from) in to.iter_mut().zip(from) {
+        *to += factor * from;
+    }
+}
+
+/// exp(x) to about one unit in the last place (the polynomial of Cephes' expf); inputs are clamped to
+/// [-87, 88], so the result is never 0 or infinite. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn exp(x: f32) -> f32 {
+    // Adding 1.5 * 2^23 rounds to the nearest integer and leaves it in the low bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = x.clamp(-87.0, 88.0);
+    let shifted = x * std::f32::consts::LOG2_E + ROUND;
+    let n = shifted - ROUND;
+    let r = x - n * 0.693_359_4;
+    let r = r + n * 2.121_944_4e-4;
+    let mut p = 1.987_569_1e-4;
+    p = p * r + 1.398_199_9e-3;
+    p = p * r + 8.333_452e-3;
+    p = p * r + 4.166_579_6e-2;
+    p = p * r + 1.666_666_5e-1;
+    p = p * r + 0.5;
+    let power = shifted
+        .to_bits()
+        .wrapping_sub(ROUND.to_bits())
+        .wrapping_add(127)
+        << 23;
+    (p * (r * r) + r + 1.0) * f32::from_bits(power)
+}
+
+/// Replaces logits by their softmax; gives back logsumexp of the logits.
+#[inline(always)]
+pub(crate) fn softmax(x: &mut [f32]) -> f32 {
+    let largest = maximum(x);
+    for value in x.iter_mut() {
+        *value = exp(*value - largest);
+    }
+    let total = sum(x);
+    let scale = 1.0 / total;
+    for value in x.iter_mut() {
+        *value *= scale;
+    }
+    largest + total.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exp_is_close_to_the_exact_value() {
+        for i in -8700..8800 {
+            let x = i as f32 / 100.0;
+            let exact = f64::from(x).exp();
+            let relative = (f64::from(exp(x)) - exact).abs() / exact;
+            assert!(relative < 2e-7, "exp({x}) is off by {relative}");
+        }
+        assert!(exp(f32::NAN).is_nan());
+        assert!(exp(-1e9) < 2e-38);
+    }
+
+    #[test]
+    fn sums_of_odd_lengths() {
+        for length in [0usize, 1, 15, 16, 17, 100] {
+            let x: Vec<f32> = (0..length).map(|i| i as f32).collect();
+            let expected = (length * length.saturating_sub(1) / 2) as f32;
+            assert_eq!(dispatch(|| sum(&x)), expected);
+            assert_eq!(maximum(&x), x.last().copied().unwrap_or(f32::NEG_INFINITY));
+        }
+    }
+
+    #[test]
+    fn maximum_keeps_nan() {
+        let mut x = vec![1.0; 40];
+        x[3] = f32::NAN;
+        assert!(maximum(&x).is_nan());
+    }
+
+    #[test]
+    fn the_same_bits_with_and_without_wide_instructions() {
+        let x: Vec<f32> = (0..777)
+            .map(|i| ((i * 7919) % 1000) as f32 / 137.0 - 3.0)
+            .collect();
+        let (mut wide, mut plain) = (x.clone(), x);
+        let a = dispatch(|| softmax(&mut wide));
+        let b = softmax(&mut plain);
+        assert_eq!(a.to_bits(), b.to_bits());
+        assert_eq!(wide, plain);
+    }
+}

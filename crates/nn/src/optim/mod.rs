@@ -1,0 +1,6 @@
+//! Optimizers.
+
+mod adamw;
+mod state;
+
+pub use adamw::{AdamW, AdamWConfig, LearningRates, Step};

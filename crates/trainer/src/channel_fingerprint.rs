@@ -1,0 +1,224 @@
+//! What an encoder's weights assume of a dataset, channel by channel, so that a mismatch can be
+//! told by name.
+
+use serde::{Deserialize, Serialize};
+use supermoe_channels::{Channel, ChannelKind, Dataset, Per};
+
+/// The channels that a model was trained on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelFingerprint {
+    /// Positions of a sequence, the snapshot step counted.
+    pub positions: usize,
+    pub channels: Vec<ChannelEntry>,
+    pub aggregates: Vec<AggregateEntry>,
+    /// BLAKE3 of all the above.
+    pub digest: String,
+}
+
+/// One channel of the steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChannelEntry {
+    pub name: String,
+    pub kind: ChannelKind,
+    pub per: Per,
+    /// Number of codes; 0 for dense channels.
+    pub vocabulary: u32,
+    /// BLAKE3 of the vocabulary's values, or of mean and deviation.
+    pub values: String,
+}
+
+/// One aggregate of the snapshot step.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AggregateEntry {
+    pub name: String,
+    /// BLAKE3 of mean and deviation.
+    pub values: String,
+}
+
+impl ChannelFingerprint {
+    pub fn of(dataset: &Dataset) -> ChannelFingerprint {
+        let schema = dataset.schema();
+        let channels: Vec<ChannelEntry> = schema
+            .channels
+            .iter()
+            .map(|channel| ChannelEntry {
+                name: channel.name.clone(),
+                kind: channel.kind,
+                per: channel.per,
+                vocabulary: channel.vocabulary,
+                values: values_digest(dataset, channel),
+            })
+            .collect();
+        let aggregates: Vec<AggregateEntry> = schema
+            .aggregates
+            .iter()
+            .map(|aggregate| AggregateEntry {
+                name: aggregate.name.clone(),
+                values: scale_digest(aggregate.mean, aggregate.deviation),
+            })
+            .collect();
+        let positions = schema.positions();
+        let digest = digest_of(&(positions, &channels, &aggregates));
+        ChannelFingerprint {
+            positions,
+            channels,
+            aggregates,
+            digest,
+        }
+    }
+
+    /// What stands in the way of using weights of `self` on a dataset of `here`, in words; `None`
+    /// where nothing does.
+    pub fn difference(&self, here: &ChannelFingerprint) -> Option<String> {
+        if self.digest == here.digest {
+            return None;
+        }
+        let names = |entries: &[ChannelEntry]| {
+            entries
+                .iter()
+                .map(|entry| entry.name.clone())
+                .collect::<Vec<_>>()
+        };
+        let (theirs, ours) = (names(&self.channels), names(&here.channels));
+        if theirs != ours {
+            return Some(format!(
+                "it was trained on the channels {}, and the dataset has {}",
+                theirs.join(", "),
+                ours.join(", ")
+            ));
+        }
+        let differing = self
+            .channels
+            .iter()
+            .zip(&here.channels)
+            .find(|(theirs, ours)| theirs != ours);
+        if let Some((theirs, ours)) = differing {
+            return Some(channel_difference(theirs, ours));
+        }
+        if self.positions != here.positions {
+            return Some(format!(
+                "it was trained with `length` {}, and the dataset has {}",
+                self.positions.saturating_sub(1),
+                here.positions.saturating_sub(1)
+            ));
+        }
+        let differing = self
+            .aggregates
+            .iter()
+            .zip(&here.aggregates)
+            .find(|(theirs, ours)| theirs != ours);
+        Some(match differing {
+            Some((theirs, ours)) if theirs.name == ours.name => {
+                format!(
+                    "the aggregate `{}` is scaled otherwise in the dataset",
+                    ours.name
+                )
+            }
+            Some((theirs, ours)) => {
+                format!(
+                    "it was trained with the aggregate `{}` where the dataset has `{}`",
+                    theirs.name, ours.name
+                )
+            }
+            None => format!(
+                "it was trained with {} aggregates, and the dataset has {}",
+                self.aggregates.len(),
+                here.aggregates.len()
+            ),
+        })
+    }
+}
+
+fn channel_difference(theirs: &ChannelEntry, ours: &ChannelEntry) -> String {
+    let name = &ours.name;
+    if theirs.kind != ours.kind || theirs.per != ours.per {
+        return format!("the channel `{name}` is of another kind in the dataset");
+    }
+    if theirs.vocabulary != ours.vocabulary {
+        return format!(
+            "the channel `{name}` had {} codes, and has {} in the dataset",
+            theirs.vocabulary, ours.vocabulary
+        );
+    }
+    match ours.kind {
+        ChannelKind::Dense => format!("the channel `{name}` is scaled otherwise in the dataset"),
+        ChannelKind::Id | ChannelKind::Category => {
+            format!("the codes of channel `{name}` stand for other values in the dataset")
+        }
+    }
+}
+
+fn values_digest(dataset: &Dataset, channel: &Channel) -> String {
+    let Some(vocabulary) = dataset.vocabulary(&channel.name) else {
+        return scale_digest(channel.mean, channel.deviation);
+    };
+    let mut hasher = blake3::Hasher::new();
+    for entry in vocabulary.entries() {
+        hasher.update(&(entry.value.len() as u64).to_le_bytes());
+        hasher.update(entry.value.as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn scale_digest(mean: f64, deviation: f64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&mean.to_le_bytes());
+    hasher.update(&deviation.to_le_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
+fn digest_of(value: &impl Serialize) -> String {
+    // These are numbers and strings: they always have a JSON form.
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiny_retail;
+
+    fn fingerprint() -> ChannelFingerprint {
+        ChannelFingerprint::of(&tiny_retail::dataset(4))
+    }
+
+    #[test]
+    fn the_same_dataset_has_no_difference() {
+        assert_eq!(fingerprint().difference(&fingerprint()), None);
+        let text = serde_json::to_string(&fingerprint()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<ChannelFingerprint>(&text).unwrap(),
+            fingerprint()
+        );
+    }
+
+    #[test]
+    fn a_difference_is_told_by_name() {
+        let told = |change: &dyn Fn(&mut ChannelFingerprint)| {
+            let mut other = fingerprint();
+            change(&mut other);
+            other.digest = "other".into();
+            fingerprint().difference(&other).unwrap()
+        };
+        assert_eq!(
+            told(&|other| other.channels[0].vocabulary = 99),
+            "the channel `product` had 15 codes, and has 99 in the dataset"
+        );
+        assert_eq!(
+            told(&|other| other.channels[1].values = "x".into()),
+            "the codes of channel `country` stand for other values in the dataset"
+        );
+        assert!(
+            told(&|other| other.channels[3].name = "sum".into())
+                .contains("trained on the channels")
+        );
+        assert_eq!(
+            told(&|other| other.positions = 9),
+            "it was trained with `length` 14, and the dataset has 8"
+        );
+        assert_eq!(
+            told(&|other| other.aggregates.truncate(1)),
+            "it was trained with 2 aggregates, and the dataset has 1"
+        );
+    }
+}

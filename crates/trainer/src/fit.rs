@@ -1,0 +1,416 @@
+//! The training loop: batches packed ahead, steps, validation after each epoch, checkpoints, an
+//! exact return to where it was.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use supermoe_channels::{Dataset, SampleId};
+use supermoe_nn::layers::Mode;
+use supermoe_nn::optim::AdamW;
+use supermoe_nn::{Cpu, Device, OwnedTape, Scalar, TableRows, ops, read_scalar};
+
+use crate::batch_order::training_order;
+use crate::checkpoint::{self, Position, Progress};
+use crate::early_stopping::EarlyStopping;
+use crate::error::TrainError;
+use crate::history::History;
+use crate::model_input::ModelInput;
+use crate::monitor::Monitor;
+use crate::network::Network;
+use crate::optimizer_params::OptimizerParams;
+use crate::prefetch::prefetch;
+use crate::random::{Purpose, stream_seed};
+use crate::schedule::Schedule;
+
+/// Steps whose metrics are averaged into one record.
+const WINDOW_STEPS: u64 = 20;
+/// A checkpoint is also saved when the last one is this old.
+const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
+
+/// What is learned: how a batch becomes a loss, and how good the network is.
+pub trait Objective<D: Device>: Sync {
+    type Batch: Send;
+
+    /// Makes a batch; called on another thread, ahead of the step.
+    fn collate(
+        &self,
+        samples: &[SampleId],
+        epoch: u64,
+        step: u64,
+    ) -> Result<Self::Batch, TrainError>;
+
+    /// What the model sees of a batch.
+    fn input<'b>(&self, batch: &'b Self::Batch) -> &'b ModelInput;
+
+    /// The loss of a batch; `None` where the batch has nothing to learn from.
+    fn loss(
+        &self,
+        network: &Network<D>,
+        rows: &[TableRows<D>],
+        batch: &Self::Batch,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Option<StepLoss<D>>, TrainError>;
+
+    /// Measures the network on validation.
+    fn evaluate(
+        &self,
+        network: &Network<D>,
+        monitor: &mut dyn Monitor,
+    ) -> Result<Evaluation, TrainError>;
+
+    /// The encoder's learning rate in an epoch as a part of the full one; `None`: it stands still.
+    fn encoder_rate_factor(&self, epoch: u64) -> Option<f64>;
+}
+
+/// The loss of one batch.
+pub struct StepLoss<D: Device> {
+    /// What is descended.
+    pub total: Scalar<D>,
+    /// By task or head: its loss, for people and for the message where it is no number.
+    pub parts: Vec<(String, f32)>,
+    /// By layer with experts: its name, and the rows that each expert was chosen for.
+    pub expert_rows: Vec<(String, Vec<u32>)>,
+}
+
+/// How good a network is on validation.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evaluation {
+    /// For example `valid/buy30/auc`.
+    pub metrics: Vec<(String, f64)>,
+    /// Higher is better; `None` where nothing could be measured.
+    pub score: Option<f64>,
+}
+
+/// How to train.
+pub struct FitOptions<'a> {
+    pub seed: u64,
+    pub epochs: u64,
+    pub max_steps: Option<u64>,
+    pub batch_size: usize,
+    pub patience: Option<u64>,
+    pub checkpoint_every: u64,
+    pub optimizer: &'a OptimizerParams,
+    /// Stands for params and inputs: a checkpoint of another job is not taken.
+    pub job: String,
+}
+
+/// The name of a job: a digest of what makes it.
+pub fn job_digest(parts: &impl Serialize) -> String {
+    // Params and names always have a JSON form.
+    let bytes = serde_json::to_vec(parts).unwrap_or_default();
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+/// Trains `network` on `samples`; in the end it has the weights of the best epoch.
+///
+/// # Errors
+/// A loss or gradient that is no finite number, a stop that was asked for (after a checkpoint), what
+/// the objective or the device says.
+pub fn fit<O: Objective<Cpu>>(
+    network: &mut Network<Cpu>,
+    objective: &O,
+    dataset: &Dataset,
+    samples: &[SampleId],
+    options: &FitOptions,
+    monitor: &mut dyn Monitor,
+) -> Result<History, TrainError> {
+    let lengths: Vec<u32> = samples
+        .iter()
+        .map(|&sample| dataset.tokens(sample) as u32)
+        .collect();
+    let steps_per_epoch = samples.len().div_ceil(options.batch_size) as u64;
+    let total_steps = steps_per_epoch
+        .saturating_mul(options.epochs)
+        .min(options.max_steps.unwrap_or(u64::MAX));
+    let mut run = Run {
+        network,
+        objective,
+        options,
+        optimizer: AdamW::new(options.optimizer.config()),
+        schedule: Schedule {
+            warmup_steps: options.optimizer.warmup_steps,
+            total_steps,
+            decay: options.optimizer.decay,
+        },
+        progress: Progress::default(),
+        early: EarlyStopping::new(options.patience),
+        saved: Instant::now(),
+    };
+    run.resume(monitor)?;
+    while !run.progress.position.finished {
+        run.epoch(samples, &lengths, monitor)?;
+        run.end_epoch(monitor)?;
+    }
+    Ok(run.progress.history)
+}
+
+/// A training run under way.
+struct Run<'a, O> {
+    network: &'a mut Network<Cpu>,
+    objective: &'a O,
+    options: &'a FitOptions<'a>,
+    optimizer: AdamW,
+    schedule: Schedule,
+    progress: Progress,
+    early: EarlyStopping,
+    /// When the last checkpoint was saved.
+    saved: Instant,
+}
+
+/// A batch on its way from the packing thread.
+struct Packed<B> {
+    batch: B,
+    sequences: u64,
+    tokens: u64,
+}
+
+impl<O: Objective<Cpu>> Run<'_, O> {
+    /// Takes up a checkpoint where there is one.
+    fn resume(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
+        let Some(folder) = monitor.checkpoint() else {
+            return Ok(());
+        };
+        match checkpoint::load(folder, &self.options.job, self.network, &mut self.optimizer) {
+            Ok(None) => {}
+            Ok(Some(progress)) => {
+                self.early = EarlyStopping::resume(self.options.patience, progress.best_score);
+                self.progress = progress;
+            }
+            Err(problem) => {
+                monitor.warn(&format!(
+                    "the checkpoint cannot be used, so training begins anew: {problem}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps that are left of the current epoch.
+    fn epoch(
+        &mut self,
+        samples: &[SampleId],
+        lengths: &[u32],
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), TrainError> {
+        let Position {
+            epoch,
+            batch: first,
+            step: first_step,
+            ..
+        } = self.progress.position;
+        let batches = training_order(lengths, self.options.batch_size, self.options.seed, epoch);
+        let left = self.schedule.total_steps - first_step;
+        let left = batches
+            .into_iter()
+            .skip(first as usize)
+            .take(left as usize)
+            .zip(first_step..);
+        let (began, mut sequences, mut tokens) = (Instant::now(), 0, 0);
+        let objective = self.objective;
+        prefetch(
+            left,
+            |(batch, step)| {
+                let ids: Vec<SampleId> = batch.iter().map(|&sample| samples[sample]).collect();
+                let tokens = batch.iter().map(|&sample| u64::from(lengths[sample])).sum();
+                objective.collate(&ids, epoch, step).map(|batch| Packed {
+                    batch,
+                    sequences: ids.len() as u64,
+                    tokens,
+                })
+            },
+            |packed| {
+                let packed = packed?;
+                let loss = self.step(&packed.batch)?;
+                sequences += packed.sequences;
+                tokens += packed.tokens;
+                self.after_step(loss, monitor)
+            },
+        )?;
+        let seconds = began.elapsed().as_secs_f64();
+        if sequences > 0 && seconds > 0.0 {
+            // For people: these stand in no artifact.
+            monitor.metric("sequences_per_second", sequences as f64 / seconds, None);
+            monitor.metric("tokens_per_second", tokens as f64 / seconds, None);
+        }
+        Ok(())
+    }
+
+    /// Forward, backward, update. Gives the loss, if the batch had anything to learn from.
+    fn step(&mut self, batch: &O::Batch) -> Result<Option<f32>, TrainError> {
+        let Position { epoch, step, .. } = self.progress.position;
+        let mode = Mode::Train {
+            key: stream_seed(self.options.seed, Purpose::Dropout, epoch, step),
+        };
+        let mut tape = OwnedTape::default();
+        let rows = self.network.gather(self.objective.input(batch))?;
+        let Some(loss) = self
+            .objective
+            .loss(self.network, &rows, batch, mode, &mut tape)?
+        else {
+            return Ok(None);
+        };
+        let StepLoss {
+            total,
+            parts,
+            expert_rows,
+        } = loss;
+        let value = read_scalar(&total);
+        check_finite(value, &parts, step, epoch)?;
+        let mut gradients = ops::backward(total, tape)?;
+        let rate = self.options.optimizer.learning_rate * self.schedule.factor(step);
+        let encoder = self
+            .objective
+            .encoder_rate_factor(epoch)
+            .map(|factor| (rate * factor) as f32);
+        let (parameters, mut tables) = self.network.parts(&rows);
+        let rates = supermoe_nn::optim::LearningRates {
+            encoder,
+            tables: encoder,
+            towers: Some(rate as f32),
+        };
+        let update = self
+            .optimizer
+            .step(parameters, &mut gradients, &mut tables, &rates)
+            .map_err(|source| TrainError::Step {
+                step: step + 1,
+                epoch: epoch + 1,
+                source,
+            })?;
+        let history = &mut self.progress.history;
+        history.add("train/loss", f64::from(value));
+        for (name, value) in &parts {
+            history.add(&format!("train/{name}/loss"), f64::from(*value));
+        }
+        history.add("gradient_norm", update.gradient_norm);
+        history.add("learning_rate", rate);
+        for (layer, rows) in &expert_rows {
+            let all = rows.iter().sum::<u32>().max(1);
+            for (expert, &rows) in rows.iter().enumerate() {
+                history.add(
+                    &format!("expert_load/{layer}/{expert}"),
+                    f64::from(rows) / f64::from(all),
+                );
+            }
+        }
+        Ok(Some(value))
+    }
+
+    fn after_step(
+        &mut self,
+        loss: Option<f32>,
+        monitor: &mut dyn Monitor,
+    ) -> Result<(), TrainError> {
+        let position = &mut self.progress.position;
+        position.step += 1;
+        position.batch += 1;
+        let (step, epoch, total) = (position.step, position.epoch + 1, self.schedule.total_steps);
+        monitor.progress(
+            step,
+            total,
+            &format!("epoch {epoch} of {}", self.options.epochs),
+            loss.map(f64::from),
+        );
+        if step.is_multiple_of(WINDOW_STEPS) {
+            self.close_window(monitor);
+        }
+        let stop = monitor.stop_requested();
+        if stop
+            || step.is_multiple_of(self.options.checkpoint_every)
+            || self.saved.elapsed() > CHECKPOINT_AGE
+        {
+            self.save(monitor)?;
+        }
+        if stop {
+            Err(TrainError::Stopped { step })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Measures, keeps the weights if they are the best, and sees whether that was the last epoch.
+    fn end_epoch(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
+        self.close_window(monitor);
+        let Position { epoch, step, .. } = self.progress.position;
+        monitor.progress(
+            step,
+            self.schedule.total_steps,
+            &format!("validation after epoch {}", epoch + 1),
+            None,
+        );
+        let evaluation = match self.objective.evaluate(self.network, monitor) {
+            Err(TrainError::Stopped { .. }) => {
+                self.save(monitor)?;
+                return Err(TrainError::Stopped { step });
+            }
+            other => other?,
+        };
+        for (name, value) in &evaluation.metrics {
+            self.progress.history.record(step, epoch + 1, name, *value);
+            monitor.metric(name, *value, Some(step));
+        }
+        let verdict = self.early.epoch(epoch, evaluation.score);
+        self.progress.best_score = self.early.best();
+        if verdict.best {
+            self.progress.best = Some(self.network.snapshot());
+        }
+        let position = &mut self.progress.position;
+        position.epoch += 1;
+        position.batch = 0;
+        position.finished = verdict.stop
+            || position.epoch >= self.options.epochs
+            || position.step >= self.schedule.total_steps;
+        if position.finished
+            && let Some(best) = self.progress.best.take()
+        {
+            self.network.restore(&best)?;
+        }
+        self.save(monitor)
+    }
+
+    fn close_window(&mut self, monitor: &mut dyn Monitor) {
+        let Position { step, epoch, .. } = self.progress.position;
+        for record in self.progress.history.close_window(step, epoch + 1) {
+            monitor.metric(&record.name, record.value, Some(step));
+        }
+    }
+
+    fn save(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
+        let Some(folder) = monitor.checkpoint() else {
+            return Ok(());
+        };
+        checkpoint::save(
+            folder,
+            &self.options.job,
+            &self.progress,
+            self.network,
+            &self.optimizer,
+        )?;
+        self.saved = Instant::now();
+        monitor.checkpoint_ready(self.progress.position.step);
+        Ok(())
+    }
+}
+
+/// An error that names the task whose loss is no finite number.
+fn check_finite(
+    total: f32,
+    parts: &[(String, f32)],
+    step: u64,
+    epoch: u64,
+) -> Result<(), TrainError> {
+    let named = parts
+        .iter()
+        .find(|(_, value)| !value.is_finite())
+        .map(|(name, value)| (name.as_str(), *value));
+    let found = named.or((!total.is_finite()).then_some(("all tasks together", total)));
+    match found {
+        None => Ok(()),
+        Some((task, value)) => Err(TrainError::LossNotFinite {
+            task: task.to_owned(),
+            value,
+            step: step + 1,
+            epoch: epoch + 1,
+        }),
+    }
+}

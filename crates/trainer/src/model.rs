@@ -1,0 +1,236 @@
+//! What a model is to the trainer: an encoder of packed sequences, built from its params, behind a
+//! factory. The trainer knows none by name.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use supermoe_channels::Schema;
+use supermoe_nn::layers::Mode;
+use supermoe_nn::{Cpu, Device, Error, Matrix, NoneTape, OwnedTape, Scalar, Tape};
+use supermoe_plugin::manifest::VariantValue;
+use supermoe_plugin::sdk::schema_of;
+
+use crate::error::TrainError;
+use crate::model_input::ModelInput;
+use crate::network::{NetworkBuilder, NetworkValues};
+
+/// What an encoder gives for a batch.
+pub struct Encoded<D: Device> {
+    /// Row by row of the input. [N, d_model]
+    pub hidden: Matrix<D>,
+    /// Added to the loss as it is, for example a load balance loss times its weight.
+    pub auxiliary: Option<Scalar<D>>,
+    /// By layer with experts: its name, and the rows that each expert was chosen for.
+    pub expert_rows: Vec<(String, Vec<u32>)>,
+}
+
+/// A model as its author writes it: once for training and inference, which differ in the tape.
+pub trait Encoder<D: Device>: Send + Sync + 'static {
+    fn encode<T: Tape<f32, D>>(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+        mode: Mode,
+        tape: &mut T,
+    ) -> Result<Encoded<D>, Error>;
+}
+
+/// An [`Encoder`] as the trainer holds it.
+pub trait Model<D: Device>: Send + Sync {
+    /// The tape learns what is computed.
+    fn train(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Encoded<D>, Error>;
+
+    /// Without a tape, without dropout.
+    fn infer(&self, values: &NetworkValues<'_, D>, input: &ModelInput)
+    -> Result<Encoded<D>, Error>;
+}
+
+impl<D: Device, E: Encoder<D>> Model<D> for E {
+    fn train(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Encoded<D>, Error> {
+        self.encode(values, input, mode, tape)
+    }
+
+    fn infer(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+    ) -> Result<Encoded<D>, Error> {
+        self.encode(values, input, Mode::Evaluate, &mut NoneTape)
+    }
+}
+
+/// A kind of model: what its crate exports.
+pub trait ModelKind: 'static {
+    /// What `model:` says in a workflow.
+    const NAME: &'static str;
+    /// One line for people.
+    const DESCRIPTION: &'static str;
+    /// Raised when outputs change for the same params and inputs.
+    const REVISION: &'static str;
+    /// Names of params that shape the loss or the training and not the function: those may differ
+    /// between the stage that trained an encoder and the stage that goes on with it.
+    const TRAINING_PARAMS: &'static [&'static str] = &[];
+
+    /// The section `models.<name>` of `with`.
+    type Params: Serialize + DeserializeOwned + JsonSchema;
+    type Encoder<D: Device>: Encoder<D>;
+
+    /// Makes the parameters and layers.
+    ///
+    /// # Errors
+    /// Params that do not fit together or do not fit the channels.
+    fn build<D: Device>(
+        params: &Self::Params,
+        shape: &InputShape<'_>,
+        builder: &mut NetworkBuilder<'_, D>,
+    ) -> Result<Self::Encoder<D>, TrainError>;
+}
+
+/// What a model is built for.
+pub struct InputShape<'a> {
+    pub schema: &'a Schema,
+    /// Width of the hidden states.
+    pub d_model: usize,
+    /// Share of activations that are dropped in training.
+    pub dropout: f32,
+    /// Dense columns that masking may hide, in the order of the dense input.
+    pub maskable: &'a [usize],
+}
+
+type BuildFn<D> = fn(
+    &Map<String, Value>,
+    &InputShape<'_>,
+    &mut NetworkBuilder<'_, D>,
+) -> Result<Box<dyn Model<D>>, TrainError>;
+
+/// A kind of model as a value, for lists.
+#[derive(Clone)]
+pub struct ModelFactory {
+    pub name: &'static str,
+    pub description: &'static str,
+    pub revision: &'static str,
+    pub training_params: &'static [&'static str],
+    schema: fn() -> Value,
+    resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, TrainError>,
+    build_cpu: BuildFn<Cpu>,
+}
+
+impl ModelFactory {
+    pub fn of<K: ModelKind>() -> ModelFactory {
+        ModelFactory {
+            name: K::NAME,
+            description: K::DESCRIPTION,
+            revision: K::REVISION,
+            training_params: K::TRAINING_PARAMS,
+            schema: schema_of::<K::Params>,
+            resolve: resolve::<K>,
+            build_cpu: build::<K, Cpu>,
+        }
+    }
+
+    /// Its entry among a plugin's variants.
+    pub fn variant(&self) -> VariantValue {
+        VariantValue {
+            revision: self.revision.to_owned(),
+            params: (self.schema)(),
+            description: self.description.to_owned(),
+        }
+    }
+
+    /// The model's params with all defaults.
+    ///
+    /// # Errors
+    /// Unknown names and values of another type.
+    pub fn params(&self, section: &Map<String, Value>) -> Result<Map<String, Value>, TrainError> {
+        (self.resolve)(section)
+    }
+
+    pub fn build(
+        &self,
+        params: &Map<String, Value>,
+        shape: &InputShape<'_>,
+        builder: &mut NetworkBuilder<'_, Cpu>,
+    ) -> Result<Box<dyn Model<Cpu>>, TrainError> {
+        (self.build_cpu)(params, shape, builder)
+    }
+}
+
+/// The factory that `model` names, and its params from `models`.
+pub fn choose<'a>(
+    factories: &'a [ModelFactory],
+    name: &str,
+    sections: &Map<String, Value>,
+) -> Result<(&'a ModelFactory, Map<String, Value>), TrainError> {
+    let Some(factory) = factories.iter().find(|factory| factory.name == name) else {
+        let known: Vec<&str> = factories.iter().map(|factory| factory.name).collect();
+        return Err(TrainError::UnknownModel {
+            name: name.to_owned(),
+            known: known.join(", "),
+        });
+    };
+    let section = match sections.get(name) {
+        None => Map::new(),
+        Some(Value::Object(section)) => section.clone(),
+        Some(other) => {
+            return Err(TrainError::ModelParams {
+                model: name.to_owned(),
+                reason: format!("expected a map of params, found {other}"),
+            });
+        }
+    };
+    Ok((factory, factory.params(&section)?))
+}
+
+/// The variants that a list of factories makes, by name.
+pub fn variant_values(factories: &[ModelFactory]) -> BTreeMap<String, VariantValue> {
+    factories
+        .iter()
+        .map(|factory| (factory.name.to_owned(), factory.variant()))
+        .collect()
+}
+
+fn typed<K: ModelKind>(section: &Map<String, Value>) -> Result<K::Params, TrainError> {
+    serde_json::from_value(Value::Object(section.clone())).map_err(|error| {
+        TrainError::ModelParams {
+            model: K::NAME.to_owned(),
+            reason: error.to_string(),
+        }
+    })
+}
+
+fn resolve<K: ModelKind>(section: &Map<String, Value>) -> Result<Map<String, Value>, TrainError> {
+    match serde_json::to_value(typed::<K>(section)?) {
+        Ok(Value::Object(params)) => Ok(params),
+        _ => Err(TrainError::ModelParams {
+            model: K::NAME.to_owned(),
+            reason: "its params are no map".to_owned(),
+        }),
+    }
+}
+
+fn build<K: ModelKind, D: Device>(
+    params: &Map<String, Value>,
+    shape: &InputShape<'_>,
+    builder: &mut NetworkBuilder<'_, D>,
+) -> Result<Box<dyn Model<D>>, TrainError> {
+    Ok(Box::new(K::build::<D>(
+        &typed::<K>(params)?,
+        shape,
+        builder,
+    )?))
+}

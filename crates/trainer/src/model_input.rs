@@ -1,0 +1,106 @@
+//! What a model sees of a batch: packed arrays that operations can hold without copying.
+
+use std::sync::Arc;
+
+use supermoe_channels::{DenseSource, PackedBatch, Per, Schema};
+use supermoe_nn::Offsets;
+use supermoe_nn::ops::DenseInput;
+
+use crate::error::TrainError;
+
+/// B sequences with N steps in all, the snapshot step of each last. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct ModelInput {
+    /// Which rows belong to which sequence.
+    pub offsets: Offsets,
+    /// Steps counted from the newest back; 0 is the snapshot step. [N]
+    pub position: Arc<[u32]>,
+    /// By id or category channel, in the order of `Schema::code_channels`. [N] each
+    pub codes: Vec<Arc<[u32]>>,
+    /// Dense channels and aggregates, with what masking hides. [N, K]
+    pub dense: DenseInput,
+}
+
+/// The parts of [`ModelInput`] that are the same for every batch of a dataset.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InputLayout {
+    /// Columns of the dense input, K.
+    pub dense_columns: usize,
+    /// The columns that masking may hide: dense channels of steps. Aggregates stand in the snapshot
+    /// step alone, which is never masked.
+    pub maskable: Arc<[usize]>,
+}
+
+impl InputLayout {
+    pub fn new(schema: &Schema) -> InputLayout {
+        let columns = schema.dense_columns();
+        let maskable = columns
+            .iter()
+            .enumerate()
+            .filter_map(|(column, of)| match of.source {
+                DenseSource::Channel(channel) if schema.channels[channel].per != Per::Snapshot => {
+                    Some(column)
+                }
+                DenseSource::Channel(_) | DenseSource::Aggregate(_) => None,
+            });
+        InputLayout {
+            dense_columns: columns.len(),
+            maskable: maskable.collect(),
+        }
+    }
+
+    /// The input for a batch. `hidden` is row-major [N, K], or empty where nothing is hidden.
+    pub fn input(&self, batch: &PackedBatch, hidden: &[bool]) -> Result<ModelInput, TrainError> {
+        let masked: Vec<bool> = hidden
+            .chunks_exact(self.dense_columns.max(1))
+            .flat_map(|row| self.maskable.iter().map(|&column| row[column]))
+            .collect();
+        Ok(ModelInput {
+            offsets: Offsets::new(batch.offsets.clone())?,
+            position: batch.position.as_slice().into(),
+            codes: batch
+                .codes
+                .iter()
+                .map(|codes| codes.as_slice().into())
+                .collect(),
+            dense: DenseInput {
+                values: batch.dense.as_slice().into(),
+                channels: self.dense_columns,
+                maskable: Arc::clone(&self.maskable),
+                masked: masked.into(),
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use supermoe_channels::Split;
+
+    use super::*;
+    use crate::tiny_retail;
+
+    #[test]
+    fn only_dense_channels_of_steps_can_be_hidden() {
+        let dataset = tiny_retail::dataset(4);
+        let layout = InputLayout::new(dataset.schema());
+        assert_eq!(layout.dense_columns, 6);
+        assert_eq!(layout.maskable.as_ref(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn hidden_places_keep_their_column() {
+        let dataset = tiny_retail::dataset(4);
+        let layout = InputLayout::new(dataset.schema());
+        let batch = dataset.pack(&dataset.split(Split::Train));
+        let mut hidden = vec![false; batch.dense.len()];
+        hidden[5 * batch.dense_width + 2] = true;
+        let input = layout.input(&batch, &hidden).unwrap();
+        assert_eq!(
+            input.dense.masked.iter().position(|&masked| masked),
+            Some(5 * 4 + 2)
+        );
+        assert_eq!(input.offsets.rows(), batch.tokens());
+        assert!(layout.input(&batch, &[]).unwrap().dense.masked.is_empty());
+    }
+}

@@ -1,0 +1,256 @@
+//! A made-up shop: a small dataset with every kind of channel, for tests that train.
+//!
+//! Products of an entity follow one another in a ring, so that a masked one can be told from its
+//! neighbours but not by copying them. `buys` is likely where the entity came often; `returns` has
+//! no label for a third of the samples.
+
+use indexmap::IndexMap;
+use supermoe_channels::{
+    Aggregate, Channel, ChannelKind, ChannelValues, Dataset, FIRST_CODE, Per, SCHEMA_VERSION,
+    Samples, Schema, Split, SplitCounts, Steps, Task, TaskKind, Total, UNKNOWN_CODE, Vocabulary,
+};
+
+const PRODUCTS: u32 = 12;
+const COUNTRIES: u32 = 3;
+const MAX_STEPS: u32 = 14;
+const DAY_MS: i64 = 86_400_000;
+
+/// Every entity has a sample in each of four snapshots: two for training, one each for the others.
+pub fn dataset(entities: u32) -> Dataset {
+    let mut dataset = parts(entities).build();
+    dataset.fit_scales();
+    dataset
+}
+
+/// The same after a change of its schema, scales included, and of its samples.
+pub fn dataset_with(entities: u32, change: impl FnOnce(&mut Schema, &mut Samples)) -> Dataset {
+    let mut parts = parts(entities);
+    parts.schema = dataset(entities).schema().clone();
+    change(&mut parts.schema, &mut parts.samples);
+    parts.build()
+}
+
+struct Parts {
+    schema: Schema,
+    vocabularies: IndexMap<String, Vocabulary>,
+    steps: Steps,
+    values: Vec<ChannelValues>,
+    samples: Samples,
+}
+
+impl Parts {
+    fn build(self) -> Dataset {
+        Dataset::new(
+            self.schema,
+            self.vocabularies,
+            self.steps,
+            self.values,
+            self.samples,
+        )
+        .expect("the parts fit together")
+    }
+}
+
+fn parts(entities: u32) -> Parts {
+    let mut draw = Draw(7);
+    let (mut entity_of, mut visit, mut product, mut country) = (vec![], vec![], vec![], vec![]);
+    let (mut amount, mut count_total, mut amount_total, mut first) =
+        (vec![], vec![], vec![], vec![]);
+    for entity in 0..entities {
+        first.push(entity_of.len() as u64);
+        let steps = 2 + draw.below(MAX_STEPS - 2);
+        let (mut ring, home) = (draw.below(PRODUCTS), draw.below(COUNTRIES));
+        let (mut when, mut spent) = (0, 0.0);
+        for step in 0..steps {
+            entity_of.push(entity);
+            when += u32::from(step > 0 && draw.below(3) > 0);
+            visit.push(when);
+            ring = (ring + 1) % PRODUCTS;
+            product.push(if draw.below(40) == 0 {
+                UNKNOWN_CODE
+            } else {
+                FIRST_CODE + ring
+            });
+            country.push(FIRST_CODE + home);
+            let paid = 1.0 + f64::from(draw.below(100)) / 10.0;
+            amount.push(paid.ln_1p() as f32);
+            spent += paid;
+            count_total.push(f64::from(step + 1));
+            amount_total.push(spent);
+        }
+    }
+    first.push(entity_of.len() as u64);
+    let steps = Steps {
+        entity: entity_of,
+        visit,
+    };
+
+    let mut samples = Samples::default();
+    let (mut month, mut recency, mut came, mut month_number) = (vec![], vec![], vec![], vec![]);
+    let (mut buys, mut returns) = (vec![], vec![]);
+    for (number, split) in [Split::Train, Split::Train, Split::Valid, Split::Test]
+        .into_iter()
+        .enumerate()
+    {
+        for entity in 0..entities {
+            let (start, end) = (first[entity as usize], first[entity as usize + 1]);
+            // Later snapshots see more of the history.
+            let seen = (end - start).min((end - start) / 2 + 1 + number as u64);
+            samples.entity_index.push(entity);
+            samples.entity.push(format!("entity-{entity:04}"));
+            samples
+                .snapshot_ms
+                .push((18_000 + 30 * number as i64) * DAY_MS);
+            samples.split.push(split);
+            samples.first_step.push(start);
+            samples.steps.push(seen as u32);
+            samples.window_first.push(start);
+            month.push(FIRST_CODE + number as u32);
+            month_number.push(number as f32);
+            came.push((seen as f32).ln_1p());
+            recency.extend((0..seen).rev().map(|days| (days as f32).ln_1p()));
+            let noise = draw.below(10) == 0;
+            buys.push(f32::from((seen > 5) != noise));
+            returns.push(if draw.below(3) == 0 {
+                f32::NAN
+            } else {
+                f32::from(draw.below(4) == 0)
+            });
+        }
+    }
+    samples.aggregates = vec![came, month_number];
+    samples.labels = vec![buys, returns];
+
+    let channel = |name: &str, kind, per, vocabulary: u32, total: Option<Total>| Channel {
+        name: name.into(),
+        kind,
+        per,
+        vocabulary,
+        mean: 0.0,
+        deviation: 1.0,
+        quantiles: vec![],
+        total,
+    };
+    let task = |name: &str| Task {
+        name: name.into(),
+        kind: TaskKind::Binary,
+        classes: vec![],
+        within_seconds: 30 * 86_400,
+    };
+    let aggregate = |name: &str| Aggregate {
+        name: name.into(),
+        mean: 0.0,
+        deviation: 1.0,
+    };
+    let schema = Schema {
+        version: SCHEMA_VERSION,
+        entity: "entity".into(),
+        time: "time".into(),
+        length: MAX_STEPS,
+        history_seconds: 365 * 86_400,
+        channels: vec![
+            channel(
+                "product",
+                ChannelKind::Id,
+                Per::Step,
+                FIRST_CODE + PRODUCTS,
+                None,
+            ),
+            channel(
+                "country",
+                ChannelKind::Category,
+                Per::Step,
+                FIRST_CODE + COUNTRIES,
+                None,
+            ),
+            channel(
+                "snapshot_month",
+                ChannelKind::Category,
+                Per::Snapshot,
+                FIRST_CODE + 4,
+                None,
+            ),
+            channel("amount", ChannelKind::Dense, Per::Step, 0, None),
+            channel("recency", ChannelKind::Dense, Per::SampleStep, 0, None),
+            channel(
+                "steps",
+                ChannelKind::Dense,
+                Per::Step,
+                0,
+                Some(Total { source: vec![] }),
+            ),
+            channel(
+                "spent",
+                ChannelKind::Dense,
+                Per::Step,
+                0,
+                Some(Total {
+                    source: vec!["amount".into()],
+                }),
+            ),
+        ],
+        aggregates: vec![aggregate("came"), aggregate("month_number")],
+        tasks: vec![task("buys"), task("returns")],
+        splits: SplitCounts {
+            train: 2 * u64::from(entities),
+            valid: entities.into(),
+            test: entities.into(),
+        },
+        snapshots: vec![
+            "2019-04-14".into(),
+            "2019-05-14".into(),
+            "2019-06-13".into(),
+            "2019-07-13".into(),
+        ],
+    };
+    let values = vec![
+        ChannelValues::Codes {
+            values: product,
+            first_of_window: None,
+        },
+        ChannelValues::Codes {
+            values: country,
+            first_of_window: None,
+        },
+        ChannelValues::SnapshotCodes(month),
+        ChannelValues::Numbers {
+            values: amount,
+            first_of_window: None,
+        },
+        ChannelValues::SampleStepNumbers(recency),
+        ChannelValues::Total(count_total),
+        ChannelValues::Total(amount_total),
+    ];
+    let vocabulary = |prefix: &str, count: u32| {
+        // Falling counts, so that value i has code 3 + i.
+        Vocabulary::from_counts(
+            (0..count).map(|i| (format!("{prefix}-{i:02}"), u64::from(1000 - i))),
+            1,
+        )
+    };
+    let vocabularies = IndexMap::from([
+        ("product".to_owned(), vocabulary("product", PRODUCTS)),
+        ("country".to_owned(), vocabulary("country", COUNTRIES)),
+        ("snapshot_month".to_owned(), vocabulary("month", 4)),
+    ]);
+    Parts {
+        schema,
+        vocabularies,
+        steps,
+        values,
+        samples,
+    }
+}
+
+/// A small generator of its own, so that the data never change under the golden digests.
+struct Draw(u64);
+
+impl Draw {
+    fn below(&mut self, bound: u32) -> u32 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 33) as u32) % bound
+    }
+}

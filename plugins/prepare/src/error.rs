@@ -1,0 +1,57 @@
+//! Why a dataset could not be prepared.
+
+use datafusion::error::DataFusionError;
+use supermoe_channels::DatasetError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    #[error("{param}: {problem}")]
+    Param { param: String, problem: String },
+    #[error("{param}: {}", sql_message(.source))]
+    Sql {
+        param: String,
+        #[source]
+        source: Box<DataFusionError>,
+    },
+    #[error("input `{port}`: {problem}")]
+    Input { port: String, problem: String },
+    #[error("{0}")]
+    Data(String),
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    #[error("cannot {action}: {source}")]
+    Arrow {
+        action: &'static str,
+        #[source]
+        source: arrow::error::ArrowError,
+    },
+    #[error("cannot start threads: {0}")]
+    Threads(#[source] std::io::Error),
+    #[error("stopped")]
+    Stopped,
+}
+
+impl PrepareError {
+    pub fn param(param: impl Into<String>, problem: impl Into<String>) -> Self {
+        PrepareError::Param {
+            param: param.into(),
+            problem: problem.into(),
+        }
+    }
+
+    pub fn sql(param: impl Into<String>, source: DataFusionError) -> Self {
+        PrepareError::Sql {
+            param: param.into(),
+            source: Box::new(source),
+        }
+    }
+
+    pub fn arrow(action: &'static str) -> impl Fn(arrow::error::ArrowError) -> Self {
+        move |source| PrepareError::Arrow { action, source }
+    }
+}
+
+/// DataFusion's message, without the places in its own code.
+fn sql_message(error: &DataFusionError) -> String {
+    error.find_root().strip_backtrace()
+}

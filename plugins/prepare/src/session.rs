@@ -1,0 +1,110 @@
+//! DataFusion, set up so that a query gives the same rows in the same order on every machine.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::dataframe::DataFrame;
+use datafusion::datasource::MemTable;
+use datafusion::error::DataFusionError;
+use datafusion::execution::context::SQLOptions;
+use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::prelude::{SessionConfig, SessionContext};
+
+use crate::error::PrepareError;
+
+/// Rows that an operator handles at a time.
+const BATCH_ROWS: usize = 8192;
+
+/// One partition, whatever the number of cores: sums run in one order. Names are taken as they are
+/// written. Work is spread over cores by running the queries of several snapshots at once.
+pub fn new() -> SessionContext {
+    let mut config = SessionConfig::new()
+        .with_target_partitions(1)
+        .with_batch_size(BATCH_ROWS);
+    config.options_mut().sql_parser.enable_ident_normalization = false;
+    SessionContext::new_with_config(config)
+}
+
+/// A table in memory, under a name.
+///
+/// # Errors
+/// A name that is taken.
+pub fn add_table(
+    context: &SessionContext,
+    name: &str,
+    batch: RecordBatch,
+) -> Result<(), DataFusionError> {
+    let schema = batch.schema();
+    let rows = batch.num_rows();
+    let starts = (0..rows).step_by(BATCH_ROWS);
+    let slices = starts
+        .map(|start| batch.slice(start, BATCH_ROWS.min(rows - start)))
+        .collect();
+    let table = MemTable::try_new(schema, vec![slices])?;
+    context.register_table(
+        datafusion::common::TableReference::bare(name),
+        Arc::new(table),
+    )?;
+    Ok(())
+}
+
+/// Plans a query that only reads tables, and gives the same rows whenever it runs.
+///
+/// # Errors
+/// What DataFusion says of the query, named by `param`; statements other than queries; functions
+/// such as `now()` and `random()`.
+pub async fn query(
+    context: &SessionContext,
+    param: &str,
+    sql: &str,
+) -> Result<DataFrame, PrepareError> {
+    let reading = SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false);
+    let frame = context.sql_with_options(sql, reading).await;
+    let frame = frame.map_err(|error| PrepareError::sql(param, error))?;
+    refuse_changing_functions(param, frame.logical_plan())?;
+    Ok(frame)
+}
+
+fn refuse_changing_functions(param: &str, plan: &LogicalPlan) -> Result<(), PrepareError> {
+    let mut found = None;
+    let walk = plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            found = found.take().or_else(|| changing_function(expr));
+            Ok(if found.is_some() {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
+        })
+    });
+    walk.map_err(|error| PrepareError::sql(param, error))?;
+    found.map_or(Ok(()), |name| Err(changing(param, &name)))
+}
+
+/// The name of a function in an expression whose value is not the same in every run.
+pub fn changing_function(expr: &Expr) -> Option<String> {
+    let mut found = None;
+    let walk = expr.apply(|expr| {
+        if let Expr::ScalarFunction(call) = expr
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            found = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    // The closure above never fails.
+    walk.ok().and(found)
+}
+
+pub fn changing(param: &str, function: &str) -> PrepareError {
+    let problem = format!(
+        "{function}() has another value in every run; a result must follow from its inputs alone \
+         (`snapshot` is the date to count from)"
+    );
+    PrepareError::param(param, problem)
+}

@@ -1,0 +1,404 @@
+//! Wrong params and wrong data end with a message that names them.
+
+use crate::support::{prepare_csv, shop};
+use serde_json::{Value, json};
+
+const EVENTS: &str = "\
+user,day,item,amount
+a,2020-02-10,x,2
+a,2020-03-05,y,6
+b,2020-02-28,y,7
+b,2020-03-20,z,8
+a,2020-04-05,x,11
+a,2020-04-20,x,11
+";
+
+/// The message for these events and a shop with one value replaced, by JSON pointer.
+fn message(pointer: &str, value: Value, csv: &str) -> String {
+    let mut params = shop();
+    let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+    params.pointer_mut(parent).expect("it exists")[key] = value;
+    prepare_csv(&params, csv)
+        .err()
+        .unwrap_or_else(|| panic!("{pointer} was taken"))
+}
+
+fn assert_starts(message: &str, start: &str) {
+    assert!(message.starts_with(start), "{message}");
+}
+
+#[test]
+fn files() {
+    let params = shop();
+    let of = |csv: &str| prepare_csv(&params, csv).err().expect("an error");
+    assert_eq!(of(""), "input `events`: events.csv is empty");
+    assert_eq!(
+        of("user,day,item,amount\n"),
+        "with.events: the events have no rows"
+    );
+    assert_starts(
+        &of("user,day,item,amount\na,2020-02-10,x\n"),
+        "input `events`: ",
+    );
+    assert_starts(
+        &of("user,day,item,amount\na,2020-02-10,x,2,3\n"),
+        "input `events`: ",
+    );
+}
+
+#[test]
+fn columns_of_the_events() {
+    let of = |pointer, value: &str| message(pointer, json!(value), EVENTS);
+    let has = "they have user, day, item, amount";
+    assert_eq!(
+        of("/entity", "customer"),
+        format!("with.entity: the events have no column `customer`; {has}")
+    );
+    assert_eq!(
+        of("/time", "when"),
+        format!("with.time: the events have no column `when`; {has}")
+    );
+    assert_eq!(
+        message("/order", json!(["item", "price"]), EVENTS),
+        format!("with.order[1]: the events have no column `price`; {has}")
+    );
+    assert_starts(&of("/time", "item"), "with.time: column `item` is Utf8");
+    let dates = EVENTS.replace("2020-02-10", "10.02.2020");
+    assert!(
+        message("/length", json!(3), &dates)
+            .contains("convert it in with.events, for example to_timestamp(day")
+    );
+    let nulls = EVENTS.replace("a,2020-02-10", ",2020-02-10");
+    assert_eq!(
+        message("/length", json!(3), &nulls),
+        "with.entity: column `user` is NULL in 1 rows; leave them out in with.events (WHERE user IS NOT NULL)"
+    );
+    assert_starts(
+        &of("/entity", "day"),
+        "with.entity: column `day` is Date32; expected whole numbers or text",
+    );
+}
+
+#[test]
+fn the_query_of_the_events() {
+    let of = |sql: &str| message("/events", json!(sql), EVENTS);
+    assert_starts(&of("SELECT * FROM event"), "with.events: ");
+    assert!(of("SELECT * FROM event").contains("event"));
+    assert_starts(&of("SELEC * FROM events"), "with.events: ");
+    assert!(of("SELECT *, amout * 2 AS double FROM events").contains("amout"));
+    assert_eq!(
+        of("SELECT * FROM events WHERE amount > 1000"),
+        "with.events: the events have no rows"
+    );
+    assert!(of("SELECT *, day AS snapshot FROM events").contains("a column is called `snapshot`"));
+    assert!(of("SELECT *, amount + 1 AS amount FROM events").contains("amount"));
+    assert_starts(
+        &of("SELECT *, now() AS at FROM events"),
+        "with.events: now() has another value in every run",
+    );
+    assert_starts(
+        &of("SELECT * FROM events WHERE random() < 2"),
+        "with.events: random() has another value",
+    );
+    for writing in [
+        "COPY events TO '/tmp/copy-of-events.csv'",
+        "CREATE TABLE other AS SELECT * FROM events",
+        "CREATE EXTERNAL TABLE passwd STORED AS CSV LOCATION '/etc/passwd'",
+        "SET datafusion.execution.batch_size = 1",
+        "SELECT * FROM '/etc/passwd'",
+    ] {
+        assert_starts(&of(writing), "with.events: ");
+    }
+}
+
+#[test]
+fn expressions() {
+    let channel = |kind: &str, expr: &str| {
+        message(
+            "/channels/amount",
+            json!({ "kind": kind, "expr": expr }),
+            EVENTS,
+        )
+    };
+    let param = "with.channels.amount.expr: ";
+    assert!(channel("dense", "amout").contains("amout"));
+    for wrong in [
+        "amout",
+        "amount +",
+        "amount) FROM events --",
+        "sum(amount)",
+        "(SELECT 1)",
+        "no_such(amount)",
+        "",
+    ] {
+        assert_starts(&channel("dense", wrong), param);
+    }
+    assert_eq!(
+        channel("dense", "item"),
+        format!("{param}its value is Utf8; expected a number").replace("Utf8", &text_type())
+    );
+    assert_eq!(
+        channel("dense", "amount AS x"),
+        format!("{param}it has its name already; leave AS out")
+    );
+    assert_starts(
+        &channel("dense", "date_part('year', now()) + amount"),
+        &format!("{param}now() has another value"),
+    );
+    assert_starts(&channel("dense", "CAST(item AS INT)"), param);
+    assert_starts(&channel("dense", "1 / (CAST(amount AS INT) - 2)"), param);
+    let missing = message("/channels", json!({ "price": { "kind": "dense" } }), EVENTS);
+    assert_starts(&missing, "with.channels.price: ");
+    assert!(missing.contains("price"));
+}
+
+/// How text columns of a CSV file are held.
+fn text_type() -> String {
+    let message = message(
+        "/channels/amount",
+        json!({ "kind": "dense", "expr": "item" }),
+        EVENTS,
+    );
+    let text = message
+        .split("its value is ")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
+    let text = text.expect("the message says the type").to_owned();
+    assert!(text.starts_with("Utf8"), "{text}");
+    text
+}
+
+#[test]
+fn numbers_that_are_none() {
+    let expected = "with.channels.amount.expr: its value is -inf for entity a at 2020-02-10T00:00:00 (1 of 4 are \
+                    NaN, infinite or too large); guard the expression, or let it be NULL (a missing value)";
+    let channel = |expr: &str| {
+        message(
+            "/channels/amount",
+            json!({ "kind": "dense", "expr": expr }),
+            EVENTS,
+        )
+    };
+    assert_eq!(channel("ln(amount - 2)"), expected);
+    assert_starts(
+        &channel("acos(amount)"),
+        "with.channels.amount.expr: its value is NaN for entity a",
+    );
+    assert!(channel("amount * 1e300").contains("4 of 4 are NaN, infinite or too large"));
+    assert!(channel("ln(days_to_snapshot - 20) + 0 * amount").contains("for entity a"));
+    let aggregate = message(
+        "/aggregates",
+        json!({ "log": "ln(sum(amount) - 2)" }),
+        EVENTS,
+    );
+    assert_starts(
+        &aggregate,
+        "with.aggregates.log: its value is -inf for entity a",
+    );
+    let total = message(
+        "/totals",
+        json!({ "spent": { "sum": "ln(amount - 2)" } }),
+        EVENTS,
+    );
+    assert_starts(
+        &total,
+        "with.totals.spent.sum: its sum is -inf for entity a at 2020-02-10T00:00:00",
+    );
+}
+
+#[test]
+fn totals_and_aggregates() {
+    let total = |value: Value| message("/totals", json!({ "spent": value }), EVENTS);
+    assert_eq!(
+        total(json!({})),
+        "with.totals.spent: expected either `count` or `sum`"
+    );
+    assert_eq!(
+        total(json!({ "count": "rows", "sum": "amount" })),
+        "with.totals.spent: expected either `count` or `sum`"
+    );
+    assert_eq!(
+        total(json!({ "sum": "amount", "source": ["price"] })),
+        "with.totals.spent.source: there is no channel `price`"
+    );
+    assert_eq!(
+        total(json!({ "sum": "days_to_snapshot" })),
+        "with.totals.spent.sum: `days_to_snapshot` has no meaning here"
+    );
+    assert!(total(json!({ "count": "visits" })).contains("expected `rows` or `times`"));
+    let aggregate = |sql: &str| message("/aggregates", json!({ "spent": sql }), EVENTS);
+    for wrong in [
+        "amount",
+        "sum(amout)",
+        "sum(amount",
+        "max(item)",
+        "sum(amount) FROM rows; --",
+        "row_number() OVER ()",
+    ] {
+        assert_starts(&aggregate(wrong), "with.aggregates.spent: ");
+    }
+    assert_eq!(
+        message("/aggregates", json!({ "amount": "sum(amount)" }), EVENTS),
+        "with.aggregates.amount: `with.channels` has this name too; channels, totals and aggregates share names"
+    );
+    assert_starts(
+        &message("/aggregates", json!({ "a/b": "sum(amount)" }), EVENTS),
+        "with.aggregates: `a/b` is no name",
+    );
+    assert_starts(
+        &message(
+            "/channels/amount",
+            json!({ "kind": "dense", "min_count": 3 }),
+            EVENTS,
+        ),
+        "with.channels.amount.min_count: it is for id and category channels",
+    );
+    assert_starts(
+        &message("/channels", json!({}), EVENTS),
+        "with.channels: it is empty",
+    );
+}
+
+#[test]
+fn tasks() {
+    let task = |value: Value| message("/tasks/buys", value, EVENTS);
+    let binary = |label: &str| task(json!({ "kind": "binary", "within": "7d", "label": label }));
+    for wrong in [
+        "amount > 3",
+        "count(",
+        "count(*) FILTER (WHERE amout > 0)",
+        "days_to_snapshot > 3",
+    ] {
+        assert_starts(&binary(wrong), "with.tasks.buys.label: ");
+    }
+    assert_eq!(
+        binary("coalesce(sum(amount), 0)"),
+        "with.tasks.buys.label: its value is 6; a binary label is true or false, 1 or 0"
+    );
+    let regression = task(json!({ "kind": "regression", "within": "7d", "label": "count(*)" }));
+    assert!(
+        regression.contains("unknown variant `regression`, expected `binary`"),
+        "{regression}"
+    );
+    let condition =
+        json!({ "kind": "binary", "within": "7d", "label": "count(*) > 0", "where": "amount > 0" });
+    assert_starts(&task(condition), "with.tasks.buys.where: ");
+    let span = task(json!({ "kind": "binary", "within": "a week", "label": "count(*) > 0" }));
+    assert!(span.contains("`a week` is no span of time"), "{span}");
+}
+
+#[test]
+fn splits() {
+    let splits = |value: Value| message("/splits", value, EVENTS);
+    let late = splits(
+        json!({ "by": "time", "train": ["2020-03-01"], "valid": ["2020-03-28"], "test": ["2020-04-01"] }),
+    );
+    assert_eq!(
+        late,
+        "with.splits.valid: the label window of snapshot 2020-03-28 (task `buys`, 7d) ends 2020-04-04T00:00:00, \
+         after the first test snapshot 2020-04-01; a label of `valid` would look at days that a test label looks at"
+    );
+    let twice = splits(json!({ "by": "time", "train": ["2020-03-01"], "valid": ["2020-03-01"] }));
+    assert_eq!(
+        twice,
+        "with.splits.valid: 2020-03-01 is in `train` too; a snapshot belongs to one split"
+    );
+    let none = splits(json!({ "by": "time", "train": [], "test": ["2020-04-01"] }));
+    assert_eq!(none, "with.splits.train: it has no snapshot");
+    let backwards = json!({ "from": "2020-03-01", "to": "2020-02-01", "every": "month" });
+    assert_eq!(
+        splits(json!({ "by": "time", "train": backwards })),
+        "with.splits.train: `from` 2020-03-01 is after `to` 2020-02-01"
+    );
+    let empty = splits(json!({ "by": "time", "train": ["2020-03-01"], "test": ["2021-04-01"] }));
+    assert_eq!(
+        empty,
+        "with.splits.test: it has no samples: no event lies within 30d before one of its snapshots"
+    );
+    let entity = splits(json!({ "by": "entity", "train": ["2020-03-01"] }));
+    assert!(
+        entity.contains("unknown variant `entity`, expected `time`"),
+        "{entity}"
+    );
+    let word = splits(json!({ "by": "time", "train": "2020-03-01" }));
+    assert!(
+        word.contains("expected a list of dates, or a map of `from`, `to` and `every`"),
+        "{word}"
+    );
+}
+
+#[test]
+fn words_that_mean_nothing_are_refused() {
+    assert!(message("/profiles", json!("x"), EVENTS).contains("unknown field `profiles`"));
+    assert!(message("/channels/amount/hash", json!(10), EVENTS).contains("unknown field `hash`"));
+}
+
+#[test]
+fn a_task_with_one_class_is_a_warning_by_name() {
+    let mut params = shop();
+    params["tasks"]["buys"]["label"] = json!("count(*) >= 0");
+    let prepared = prepare_csv(&params, EVENTS).expect("it is no error");
+    let warnings = &prepared.told.warnings;
+    assert!(
+        warnings[0].starts_with("task `buys` has one class in train: all labels are 1"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn what_may_leak_is_a_warning() {
+    let mut params = shop();
+    params["events"] =
+        json!("SELECT *, lead(amount) OVER (PARTITION BY user ORDER BY day) AS next FROM events");
+    let prepared = prepare_csv(&params, EVENTS).expect("it is no error");
+    assert!(
+        prepared
+            .told
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("uses a window function"))
+    );
+    params = shop();
+    params["splits"]["valid"] = json!(["2020-03-05"]);
+    let prepared = prepare_csv(&params, EVENTS).expect("it is no error");
+    assert!(prepared.told.warnings[0].starts_with("label windows of train and valid overlap"));
+}
+
+#[test]
+fn a_planted_leak_is_a_warning_by_name() {
+    // `fate` was filled in later: it says whether the user buys after the snapshot.
+    let mut csv = "user,day,fate,noise\n".to_owned();
+    for user in 0..80 {
+        let buys = user % 3 == 0;
+        csv += &format!(
+            "u{user},2020-02-20,{},{}\n",
+            if buys { "yes" } else { "no" },
+            user % 5
+        );
+        if buys {
+            csv += &format!("u{user},2020-03-03,,0\n");
+        }
+    }
+    csv += "u0,2020-05-01,,0\n";
+    let mut params = shop();
+    params["channels"] = json!({
+        "fate": { "kind": "category" }, "noise": { "kind": "category" },
+        "score": { "kind": "dense", "expr": "CASE WHEN fate = 'yes' THEN -1.0 ELSE 2.0 END" },
+    });
+    params["aggregates"] =
+        json!({ "told": "count(*) FILTER (WHERE fate = 'yes')", "rows": "count(*)" });
+    params["splits"] = json!({ "by": "time", "train": ["2020-03-01"] });
+    let prepared = prepare_csv(&params, &csv).expect("it is no error");
+    let warned: Vec<&str> = prepared
+        .told
+        .warnings
+        .iter()
+        .filter_map(|warning| warning.split(" alone tells").next())
+        .collect();
+    assert_eq!(
+        warned,
+        ["`fate`", "`score`", "`told`"],
+        "{:?}",
+        prepared.told.warnings
+    );
+}

@@ -1,0 +1,130 @@
+//! A bucket as the store: the same commands, and no credential anywhere.
+
+use std::path::PathBuf;
+
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use s3s::auth::SimpleAuth;
+use s3s::service::S3ServiceBuilder;
+use tokio::runtime::Runtime;
+
+use crate::harness::Project;
+use crate::run::CHAIN;
+
+const ACCESS_KEY: &str = "TESTACCESSKEY";
+const SECRET_KEY: &str = "test-secret-key-0815";
+
+/// An S3 server in this process, on a port that the system chose; it ends with the runtime.
+struct Server {
+    _runtime: Runtime,
+    endpoint: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Server {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        std::fs::create_dir(folder.path().join("bucket")).expect("a bucket");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let endpoint = runtime.block_on(serve(folder.path().to_owned()));
+        Server {
+            _runtime: runtime,
+            endpoint,
+            _folder: folder,
+        }
+    }
+
+    /// The project with this server's bucket as its store.
+    fn holds(&self, workflow: &str, secret_key: &str) -> Project {
+        let workflow = workflow.replacen("\n", "\nstore: s3://bucket/experiments\n", 1);
+        Project::with(&workflow)
+            .variable("AWS_ENDPOINT_URL", &self.endpoint)
+            .variable("AWS_REGION", "us-east-1")
+            .variable("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+            .variable("AWS_SECRET_ACCESS_KEY", secret_key)
+    }
+}
+
+async fn serve(folder: PathBuf) -> String {
+    let files = s3s_fs::FileSystem::new(folder).expect("a folder");
+    let mut service = S3ServiceBuilder::new(files);
+    service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
+    let service = service.build();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((socket, _)) = listener.accept().await {
+            let service = service.clone();
+            tokio::spawn(async move {
+                let server = Builder::new(TokioExecutor::new());
+                // A client that hangs up is no failure of the test.
+                let _ = server.serve_connection(TokioIo::new(socket), service).await;
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn a_run_is_kept_found_again_and_fetched() {
+    let server = Server::start();
+    let project = server.holds(CHAIN, SECRET_KEY);
+    let first = project.ok(&["run", "workflow.yaml"]);
+    assert!(first.stdout.contains("s3://bucket/experiments"), "{first}");
+    project.ok(&["run", "workflow.yaml"]);
+    assert_eq!(project.states(), ["first: cached", "second: cached"]);
+    project.ok(&["get", "latest", "second.all", "--to", "out"]);
+    assert_eq!(project.read("out/all"), "hello\nhello\n");
+    assert!(!project.exists(".supermoe/store"));
+}
+
+#[test]
+fn another_machine_takes_the_results_over() {
+    let server = Server::start();
+    server
+        .holds(CHAIN, SECRET_KEY)
+        .ok(&["run", "workflow.yaml"]);
+    let other = server.holds(CHAIN, SECRET_KEY);
+    other.ok(&["run", "workflow.yaml"]);
+    assert_eq!(other.states(), ["first: cached", "second: cached"]);
+}
+
+#[test]
+fn wrong_credentials_are_told_and_never_shown() {
+    let server = Server::start();
+    let project = server.holds(CHAIN, "a-wrong-secret-4711");
+    let outcome = project.supermoe(&["run", "workflow.yaml", "--log", "debug"]);
+    assert!(matches!(outcome.code, Some(1 | 2)), "{outcome}");
+    assert!(
+        outcome.stderr.contains("s3://bucket/experiments"),
+        "{outcome}"
+    );
+    assert!(!outcome.stderr.contains("a-wrong-secret-4711"), "{outcome}");
+    assert!(!outcome.stderr.contains("panicked"), "{outcome}");
+}
+
+#[test]
+fn credentials_stand_in_no_file_and_no_output() {
+    let server = Server::start();
+    let project = server.holds(CHAIN, SECRET_KEY);
+    let run = project.ok(&["run", "workflow.yaml", "--log", "debug"]);
+    assert!(
+        !run.stderr.contains(SECRET_KEY) && !run.stdout.contains(SECRET_KEY),
+        "{run}"
+    );
+    let shown = project.ok(&["show", "latest", "--json"]);
+    assert!(!shown.stdout.contains(SECRET_KEY), "{shown}");
+    for file in project.files_below(".supermoe") {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        let holds = bytes
+            .windows(SECRET_KEY.len())
+            .any(|window| window == SECRET_KEY.as_bytes());
+        assert!(!holds, "{} holds the secret key", file.display());
+    }
+}
