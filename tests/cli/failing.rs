@@ -109,7 +109,10 @@ stages:
     );
     let outcome = project.supermoe(&["run", "workflow.yaml"]);
     assert_eq!(outcome.code, Some(1), "{outcome}");
-    assert!(outcome.stderr.contains("200"), "{outcome}");
+    assert!(
+        outcome.stderr.contains("timed out after 0.2 s"),
+        "{outcome}"
+    );
 }
 
 #[test]

@@ -211,22 +211,23 @@ pub struct Running {
 }
 
 impl Running {
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Sends a signal to the program alone, not to its group.
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         let id = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"));
         nix::sys::signal::kill(id, signal).expect("the program is still there");
     }
 
+    /// Takes its stdout, to read while it runs; the outcome then has none.
+    pub fn stdout(&mut self) -> impl Read + use<> {
+        self.child.stdout.take().expect("it was not taken")
+    }
+
     pub fn wait(mut self) -> Outcome {
-        let stdout = self.child.stdout.take().expect("a pipe");
+        let stdout = self.child.stdout.take();
         let stderr = self.child.stderr.take().expect("a pipe");
         // Both pipes are read at once, so that neither fills up.
         let reader = std::thread::spawn(move || text_of(stderr));
-        let stdout = text_of(stdout);
+        let stdout = stdout.map(text_of).unwrap_or_default();
         let stderr = reader.join().expect("the reader ends");
         let status = self.child.wait().expect("the program ends");
         assert!(
@@ -338,8 +339,11 @@ fn replace_durations(text: &str) -> String {
     for (index, part) in text.split(" s").enumerate() {
         if index > 0 {
             let number = out
-                .rfind(|c: char| !(c.is_ascii_digit() || c == '.'))
-                .map_or(0, |at| at + 1);
+                .char_indices()
+                .rev()
+                .take_while(|(_, c)| c.is_ascii_digit() || *c == '.')
+                .last()
+                .map_or(out.len(), |(at, _)| at);
             let ends_word = !part.starts_with(|c: char| c.is_ascii_alphanumeric());
             let is_number = out[number..].contains('.') && out[number..].parse::<f64>().is_ok();
             if ends_word && is_number {

@@ -50,9 +50,20 @@ fn line_breaks_and_tabs_arrive_as_they_are() {
 }
 
 #[test]
-fn expressions_inside_a_value_are_text() {
-    let value = "${{ params.text }} ${{ env.HOME }}";
-    assert_eq!(echoed(value), value);
+fn an_expression_in_a_params_file_is_refused() {
+    let project = Project::with(ECHOES).file("params.yaml", "text: ${{ params.text }} x\n");
+    let outcome = project.supermoe(&["run", "workflow.yaml", "--params", "params.yaml"]);
+    assert_eq!(outcome.code, Some(2), "{outcome}");
+}
+
+#[test]
+fn an_expression_on_the_command_line_is_text() {
+    let project = Project::with(ECHOES);
+    let text = "${{ params.text }} ${{ env.HOME }}";
+    let set = format!("text={text}");
+    project.ok(&["run", "workflow.yaml", "--set", &set]);
+    project.ok(&["get", "latest", "echoes.text", "--to", "out"]);
+    assert_eq!(project.read("out/text"), text);
 }
 
 #[test]

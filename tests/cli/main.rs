@@ -4,6 +4,7 @@ mod arguments;
 mod bad_workflows;
 mod caching;
 mod check;
+mod crash;
 mod damage;
 mod docs;
 mod external_plugins;

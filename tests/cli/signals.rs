@@ -35,7 +35,7 @@ stages:
 }
 
 /// Processes of this project: those whose environment or command line names its folder.
-fn processes_of(project: &Project) -> Vec<String> {
+pub fn processes_of(project: &Project) -> Vec<String> {
     let root = project.path("").display().to_string();
     let root = root.trim_end_matches('/').as_bytes().to_vec();
     let mut found = Vec::new();

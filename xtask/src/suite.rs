@@ -27,7 +27,15 @@ impl Suite {
 fn crash(stages: usize, kills: usize) -> Result<(), TaskError> {
     let stages = format!("SUPERMOE_CRASH_STAGES={stages}");
     let kills = format!("SUPERMOE_CRASH_KILLS={kills}");
-    let cargo = ["cargo", "test", "--package", "supermoe", "--test", "crash"];
+    let cargo = [
+        "cargo",
+        "test",
+        "--package",
+        "supermoe",
+        "--test",
+        "cli",
+        "crash::",
+    ];
     run_shown(
         "env",
         [stages.as_str(), kills.as_str()].into_iter().chain(cargo),

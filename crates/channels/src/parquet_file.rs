@@ -1,14 +1,14 @@
 //! Whole Parquet files as columns, written so that the same columns give the same bytes.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, RecordBatch};
-use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Float32Type, Schema as ArrowSchema};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float32Type, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -16,6 +16,9 @@ use crate::error::DatasetError;
 
 /// Row groups end at this many rows, whatever the machine.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
+
+/// Rows that are read at a time.
+const BATCH_ROWS: usize = 64 * 1024;
 
 /// Writes columns of equal length to a new file, making its folder where it is missing.
 pub(crate) fn write(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<(), DatasetError> {
@@ -49,8 +52,12 @@ pub(crate) fn write(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<(),
         path: path.to_owned(),
         source,
     };
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties())
+        // A copy of the schema in Arrow's own form would change with Arrow.
+        .with_skip_arrow_metadata(true);
     let mut writer =
-        ArrowWriter::try_new(file, batch.schema(), Some(properties())).map_err(parquet)?;
+        ArrowWriter::try_new_with_options(file, batch.schema(), options).map_err(parquet)?;
     writer.write(&batch).map_err(parquet)?;
     writer.close().map_err(parquet)?;
     Ok(())
@@ -66,14 +73,27 @@ fn properties() -> WriterProperties {
         .build()
 }
 
-/// A file's rows, one batch.
+/// A file's rows, in batches.
 pub(crate) struct Table {
     path: PathBuf,
-    batch: RecordBatch,
+    batches: Vec<RecordBatch>,
+    schema: SchemaRef,
 }
 
 impl Table {
     pub(crate) fn read(path: &Path) -> Result<Self, DatasetError> {
+        // The Parquet reader asserts some of what a damaged file may say of itself.
+        let read = catch_unwind(AssertUnwindSafe(|| Self::decode(path)));
+        read.unwrap_or_else(|_| {
+            let problem = "it is damaged: its Parquet metadata contradict themselves".to_owned();
+            Err(DatasetError::Malformed {
+                path: path.to_owned(),
+                problem,
+            })
+        })
+    }
+
+    fn decode(path: &Path) -> Result<Self, DatasetError> {
         let io = |source| DatasetError::Io {
             action: "open",
             path: path.to_owned(),
@@ -85,43 +105,35 @@ impl Table {
             path: path.to_owned(),
             source,
         };
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file).map_err(parquet)?;
-        let schema: Arc<ArrowSchema> = reader.schema().clone();
-        let reader = reader.with_batch_size(64 * 1024).build().map_err(parquet)?;
+        // Types come from Parquet's own schema: Arrow's copy of it, where a file has one, may be damaged
+        // without notice.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            .map_err(parquet)?;
+        let schema = reader.schema().clone();
+        let reader = reader
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(parquet)?;
         let arrow = |source| DatasetError::Arrow {
             action: "read",
             path: path.to_owned(),
             source,
         };
-        let batches: Vec<RecordBatch> = reader.collect::<Result<_, _>>().map_err(arrow)?;
-        let batch = concat_batches(&schema, &batches).map_err(arrow)?;
+        let batches = reader.collect::<Result<_, _>>().map_err(arrow)?;
         Ok(Self {
             path: path.to_owned(),
-            batch,
+            batches,
+            schema,
         })
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.batch.num_rows()
+        self.batches.iter().map(RecordBatch::num_rows).sum()
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.batch.column_by_name(name).is_some()
-    }
-
-    /// The column of that name and type.
-    pub(crate) fn column(
-        &self,
-        name: &str,
-        data_type: &DataType,
-    ) -> Result<&ArrayRef, DatasetError> {
-        let column = self.batch.column_by_name(name);
-        let column = column.ok_or_else(|| self.malformed(format!("it has no column `{name}`")))?;
-        if column.data_type() != data_type {
-            let found = column.data_type();
-            return Err(self.malformed(format!("column `{name}` is {found}; expected {data_type}")));
-        }
-        Ok(column)
+        self.schema.index_of(name).is_ok()
     }
 
     /// The values of a column without NULLs.
@@ -129,113 +141,53 @@ impl Table {
         &self,
         name: &str,
     ) -> Result<Vec<T::Native>, DatasetError> {
-        let column = self.column(name, &T::DATA_TYPE)?;
-        self.values_of::<T>(name, column)
-    }
-
-    fn values_of<T: ArrowPrimitiveType>(
-        &self,
-        name: &str,
-        column: &ArrayRef,
-    ) -> Result<Vec<T::Native>, DatasetError> {
-        if column.null_count() > 0 {
-            return Err(self.malformed(format!("column `{name}` has NULLs")));
-        }
-        // `column` has checked the type.
-        Ok(column.as_primitive::<T>().values().to_vec())
+        let index = self.index(name, &T::DATA_TYPE)?;
+        self.values_of::<T>(
+            name,
+            self.batches.iter().map(|batch| batch.column(index).clone()),
+        )
     }
 
     /// The values of an f32 column, NaN for NULL.
     pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f32>, DatasetError> {
-        Ok(nulls_to_nan(
-            self.column(name, &DataType::Float32)?.as_primitive(),
+        let index = self.index(name, &DataType::Float32)?;
+        Ok(numbers_of(
+            self.batches.iter().map(|batch| batch.column(index).clone()),
+            self.rows(),
         ))
     }
 
-    /// Text of any Arrow string type, without NULLs.
+    /// The values of a text column without NULLs.
     pub(crate) fn texts(&self, name: &str) -> Result<Vec<String>, DatasetError> {
-        let column = self.batch.column_by_name(name);
-        let column = column.ok_or_else(|| self.malformed(format!("it has no column `{name}`")))?;
-        if !matches!(
-            column.data_type(),
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-        ) {
-            let found = column.data_type();
-            return Err(self.malformed(format!("column `{name}` is {found}; expected text")));
-        }
-        let arrow = |source| DatasetError::Arrow {
-            action: "read",
-            path: self.path.clone(),
-            source,
-        };
-        let column = cast(column, &DataType::Utf8).map_err(arrow)?;
-        let texts = column
-            .as_string::<i32>()
+        let index = self.index(name, &DataType::Utf8)?;
+        let texts = self
+            .batches
             .iter()
-            .map(|text| text.map(str::to_owned));
-        let texts: Option<Vec<String>> = texts.collect();
+            .flat_map(|batch| batch.column(index).as_string::<i32>());
+        let texts: Option<Vec<String>> = texts.map(|text| text.map(str::to_owned)).collect();
         texts.ok_or_else(|| self.malformed(format!("column `{name}` has NULLs")))
     }
 
-    /// The inner values of a list column; `lengths` are the lengths that its lists must have.
-    pub(crate) fn flattened(&self, name: &str, lengths: &[u32]) -> Result<ArrayRef, DatasetError> {
-        let column = self.batch.column_by_name(name);
-        let column = column.ok_or_else(|| self.malformed(format!("it has no column `{name}`")))?;
-        let Some(lists) = column.as_list_opt::<i64>() else {
-            let found = column.data_type();
-            return Err(
-                self.malformed(format!("column `{name}` is {found}; expected a large list"))
-            );
-        };
-        let offsets = lists.value_offsets();
-        let fits = lists.null_count() == 0
-            && offsets
-                .windows(2)
-                .zip(lengths)
-                .all(|(ends, &length)| ends[1] - ends[0] == i64::from(length));
-        if !fits {
-            return Err(self.malformed(format!(
-                "a list of column `{name}` is not as long as its sample"
-            )));
-        }
-        // A batch that `concat_batches` made begins at 0, but a slice need not.
-        let (start, end) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
-        Ok(lists.values().slice(start, end - start))
-    }
-
+    /// The values in the lists of a column, without NULLs; `lengths` are the lengths that the lists must
+    /// have.
     pub(crate) fn flattened_values<T: ArrowPrimitiveType>(
         &self,
         name: &str,
         lengths: &[u32],
     ) -> Result<Vec<T::Native>, DatasetError> {
-        let values = self.flattened_primitive::<T>(name, lengths)?;
-        self.values_of::<T>(name, &values)
+        let arrays = self.flattened(name, lengths, &T::DATA_TYPE)?;
+        self.values_of::<T>(name, arrays.into_iter())
     }
 
+    /// The f32 values in the lists of a column, NaN for NULL.
     pub(crate) fn flattened_numbers(
         &self,
         name: &str,
         lengths: &[u32],
     ) -> Result<Vec<f32>, DatasetError> {
-        Ok(nulls_to_nan(
-            self.flattened_primitive::<Float32Type>(name, lengths)?
-                .as_primitive(),
-        ))
-    }
-
-    fn flattened_primitive<T: ArrowPrimitiveType>(
-        &self,
-        name: &str,
-        lengths: &[u32],
-    ) -> Result<ArrayRef, DatasetError> {
-        let values = self.flattened(name, lengths)?;
-        if values.data_type() != &T::DATA_TYPE {
-            let (found, expected) = (values.data_type(), T::DATA_TYPE);
-            return Err(self.malformed(format!(
-                "column `{name}` has lists of {found}; expected {expected}"
-            )));
-        }
-        Ok(values)
+        let arrays = self.flattened(name, lengths, &DataType::Float32)?;
+        let count = arrays.iter().map(|array| array.len()).sum();
+        Ok(numbers_of(arrays.into_iter(), count))
     }
 
     pub(crate) fn malformed(&self, problem: String) -> DatasetError {
@@ -244,11 +196,82 @@ impl Table {
             problem,
         }
     }
+
+    /// The place of the column of that name and type.
+    fn index(&self, name: &str, data_type: &DataType) -> Result<usize, DatasetError> {
+        let index = self.schema.index_of(name);
+        let index = index.map_err(|_| self.malformed(format!("it has no column `{name}`")))?;
+        let found = self.schema.field(index).data_type();
+        if found != data_type {
+            return Err(self.malformed(format!("column `{name}` is {found}; expected {data_type}")));
+        }
+        Ok(index)
+    }
+
+    fn values_of<T: ArrowPrimitiveType>(
+        &self,
+        name: &str,
+        arrays: impl Iterator<Item = ArrayRef>,
+    ) -> Result<Vec<T::Native>, DatasetError> {
+        let mut values = Vec::new();
+        for array in arrays {
+            if array.null_count() > 0 {
+                return Err(self.malformed(format!("column `{name}` has NULLs")));
+            }
+            // The callers have checked the type.
+            values.extend_from_slice(array.as_primitive::<T>().values());
+        }
+        Ok(values)
+    }
+
+    fn flattened(
+        &self,
+        name: &str,
+        lengths: &[u32],
+        inner: &DataType,
+    ) -> Result<Vec<ArrayRef>, DatasetError> {
+        let index = self.schema.index_of(name);
+        let index = index.map_err(|_| self.malformed(format!("it has no column `{name}`")))?;
+        let mut arrays = Vec::with_capacity(self.batches.len());
+        let mut lengths = lengths.iter();
+        for batch in &self.batches {
+            let column = batch.column(index);
+            let lists = column
+                .as_list_opt::<i32>()
+                .filter(|lists| lists.values().data_type() == inner);
+            let Some(lists) = lists else {
+                let found = column.data_type();
+                return Err(self.malformed(format!(
+                    "column `{name}` is {found}; expected lists of {inner}"
+                )));
+            };
+            let offsets = lists.value_offsets();
+            // The offsets come first, so that `lengths` is not moved on past this batch.
+            let mut pairs = offsets.windows(2).zip(lengths.by_ref());
+            let fits =
+                pairs.all(|(ends, &length)| i64::from(ends[1] - ends[0]) == i64::from(length));
+            if !fits || lists.null_count() > 0 {
+                return Err(self.malformed(format!(
+                    "a list of column `{name}` is not as long as its sample"
+                )));
+            }
+            let (start, end) = (offsets[0] as usize, offsets[offsets.len() - 1] as usize);
+            arrays.push(lists.values().slice(start, end - start));
+        }
+        Ok(arrays)
+    }
 }
 
-fn nulls_to_nan(column: &PrimitiveArray<Float32Type>) -> Vec<f32> {
-    column
-        .iter()
-        .map(|value| value.unwrap_or(f32::NAN))
-        .collect()
+fn numbers_of(arrays: impl Iterator<Item = ArrayRef>, count: usize) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(count);
+    for array in arrays {
+        // The callers have checked the type.
+        numbers.extend(
+            array
+                .as_primitive::<Float32Type>()
+                .iter()
+                .map(|value| value.unwrap_or(f32::NAN)),
+        );
+    }
+    numbers
 }

@@ -2,10 +2,8 @@
 
 use std::path::Path;
 
-use arrow::array::AsArray;
 use arrow::datatypes::{
-    DataType, Float64Type, Int32Type, Int64Type, TimeUnit, TimestampMillisecondType, UInt32Type,
-    UInt64Type,
+    Float64Type, Int32Type, Int64Type, TimestampMillisecondType, UInt32Type, UInt64Type,
 };
 use indexmap::IndexMap;
 use serde::de::DeserializeOwned;
@@ -63,16 +61,12 @@ fn read_samples(table: &Table, schema: &Schema) -> Result<Samples, DatasetError>
     let splits = splits
         .iter()
         .map(|split| split.parse().map_err(|problem| table.malformed(problem)));
-    let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
-    let snapshots = table
-        .column(layout::SNAPSHOT, &timestamp)?
-        .as_primitive::<TimestampMillisecondType>();
     let aggregates = schema.aggregates.iter();
     let labels = schema.tasks.iter();
     Ok(Samples {
         entity_index: indices(table, layout::ENTITY_INDEX)?,
         entity: table.texts(layout::ENTITY)?,
-        snapshot_ms: snapshots.values().to_vec(),
+        snapshot_ms: table.values::<TimestampMillisecondType>(layout::SNAPSHOT)?,
         split: splits.collect::<Result<_, _>>()?,
         first_step: rows(table, layout::FIRST_STEP)?,
         steps: unsigned(table, layout::STEPS)?,

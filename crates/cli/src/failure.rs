@@ -115,7 +115,7 @@ impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         match error.kind() {
             io::ErrorKind::BrokenPipe => Failure::OutputClosed,
-            _ => Problem::failed("cli::output", "Cannot write to stdout")
+            _ => Problem::failed("supermoe::cli::output", "Cannot write to stdout")
                 .because(error)
                 .into(),
         }

@@ -45,9 +45,12 @@ pub fn start(arguments: &Arguments) -> Result<(), Failure> {
         return Ok(());
     };
     let filter = EnvFilter::builder().parse(text).map_err(|error| {
-        Problem::input("cli::log_filter", format!("`{text}` is no log filter"))
-            .because(error)
-            .help("Write a level (`debug`), or targets with levels: `warn,supermoe_engine=debug`")
+        Problem::input(
+            "supermoe::cli::log_filter",
+            format!("`{text}` is no log filter"),
+        )
+        .because(error)
+        .help("Write a level (`debug`), or targets with levels: `warn,supermoe_engine=debug`")
     })?;
     match arguments.log_format {
         LogFormat::Text => tracing_subscriber::registry()

@@ -25,6 +25,10 @@ use clap::Parser;
 
 use crate::arguments::Arguments;
 
+/// Compiling a large workflow and training both make many small allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

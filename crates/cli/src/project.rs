@@ -35,7 +35,7 @@ impl StoreArguments {
     pub fn project(&self) -> Result<Project, Failure> {
         if !self.project.is_dir() {
             return Err(Problem::input(
-                "cli::project",
+                "supermoe::cli::project",
                 format!("`{}` is no folder", self.project.display()),
             )
             .help("Give the folder of a project with --project")
@@ -73,7 +73,7 @@ impl Project {
     pub fn around(folder: &Path) -> Result<Project, Failure> {
         let folder = fs::canonicalize(folder).map_err(|error| {
             Problem::input(
-                "cli::project",
+                "supermoe::cli::project",
                 format!("Cannot find the folder `{}`", folder.display()),
             )
             .because(error)
@@ -98,13 +98,13 @@ impl Project {
     pub fn store_url(&self, text: Option<&str>) -> Result<StoreUrl, Failure> {
         let text = text.unwrap_or(DEFAULT_STORE);
         StoreUrl::parse(text, &self.root)
-            .map_err(|error| Problem::input("store::url", error.to_string()).into())
+            .map_err(|error| Problem::input("supermoe::store::url", error.to_string()).into())
     }
 
     pub async fn open(&self, url: &StoreUrl) -> Result<Store, Failure> {
         Store::open(url, &self.state().join("local"))
             .await
-            .map_err(|error| Problem::failed("store::open", error.to_string()).into())
+            .map_err(|error| Problem::failed("supermoe::store::open", error.to_string()).into())
     }
 
     /// Notes which store a run used, so that `show latest` and the like need not be told.
@@ -139,7 +139,7 @@ impl Project {
 
 /// A message of the store, for a command that reads it.
 pub fn store_failed(error: supermoe_store::StoreError) -> Failure {
-    Problem::failed("store::failed", error.to_string()).into()
+    Problem::failed("supermoe::store::failed", error.to_string()).into()
 }
 
 #[cfg(test)]

@@ -12,11 +12,12 @@ const SHORTEST_PREFIX: usize = 4;
 pub async fn find_run(store: &Store, wanted: &str) -> Result<RunId, Failure> {
     let runs = store.list_runs().await.map_err(store_failed)?;
     if runs.is_empty() {
-        return Err(
-            Problem::input("cli::run", format!("There are no runs in {}", store.url()))
-                .help("Run a workflow first, or say where its runs are with --project or --store")
-                .into(),
-        );
+        return Err(Problem::input(
+            "supermoe::cli::run",
+            format!("There are no runs in {}", store.url()),
+        )
+        .help("Run a workflow first, or say where its runs are with --project or --store")
+        .into());
     }
     choose_run(&runs, wanted).map_err(Failure::from)
 }
@@ -27,7 +28,7 @@ fn choose_run(runs: &[RunId], wanted: &str) -> Result<RunId, Problem> {
         return runs
             .first()
             .copied()
-            .ok_or_else(|| Problem::input("cli::run", "There are no runs"));
+            .ok_or_else(|| Problem::input("supermoe::cli::run", "There are no runs"));
     }
     let prefix = wanted.to_ascii_uppercase();
     let found: Vec<&RunId> = runs
@@ -36,19 +37,21 @@ fn choose_run(runs: &[RunId], wanted: &str) -> Result<RunId, Problem> {
         .collect();
     match found.as_slice() {
         [run] if prefix.len() >= SHORTEST_PREFIX => Ok(**run),
-        [_] => Err(
-            Problem::input("cli::run", format!("`{wanted}` is too short for a run")).help(format!(
-                "Write at least {SHORTEST_PREFIX} characters of its id, or `latest`"
-            )),
-        ),
+        [_] => Err(Problem::input(
+            "supermoe::cli::run",
+            format!("`{wanted}` is too short for a run"),
+        )
+        .help(format!(
+            "Write at least {SHORTEST_PREFIX} characters of its id, or `latest`"
+        ))),
         [] => Err(
-            Problem::input("cli::run", format!("No run is named `{wanted}`"))
+            Problem::input("supermoe::cli::run", format!("No run is named `{wanted}`"))
                 .help("`supermoe runs` lists them; `latest` is the newest"),
         ),
         several => {
             let shown: Vec<String> = several.iter().take(5).map(ToString::to_string).collect();
             Err(Problem::input(
-                "cli::run",
+                "supermoe::cli::run",
                 format!("{} runs begin with `{wanted}`", several.len()),
             )
             .help(format!("Write more of the id: {}", shown.join(", "))))
@@ -75,7 +78,7 @@ pub fn choose_cell(labels: &[String], wanted: &str) -> Result<usize, Failure> {
                 help.push_str(&format!(" … and {more} more"));
             }
             Err(Problem::input(
-                "cli::stage",
+                "supermoe::cli::stage",
                 format!("`{wanted}` has {} cells", several.len()),
             )
             .help(help)
@@ -101,7 +104,11 @@ fn no_cell(labels: &[String], wanted: &str) -> Problem {
     if shown < stages.len() {
         help.push_str(&format!(" … and {} more", stages.len() - shown));
     }
-    Problem::input("cli::stage", format!("The run has no stage `{wanted}`")).help(help)
+    Problem::input(
+        "supermoe::cli::stage",
+        format!("The run has no stage `{wanted}`"),
+    )
+    .help(help)
 }
 
 fn matching_cells(labels: &[String], wanted: &str) -> Vec<usize> {

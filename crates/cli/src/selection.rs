@@ -63,7 +63,7 @@ fn selectors(option: &str, texts: &[String]) -> Result<Vec<Selector>, Failure> {
         .map(|text| {
             text.parse()
                 .map_err(|error: supermoe_engine::SelectionError| {
-                    Problem::input("cli::selection", format!("{option}: {error}")).into()
+                    Problem::input("supermoe::cli::selection", format!("{option}: {error}")).into()
                 })
         })
         .collect()

@@ -31,9 +31,35 @@ pub fn columns(rows: &[Vec<String>]) -> String {
     out
 }
 
+/// Breaks text between words into lines of at most `width` columns, each indented; a word that
+/// is longer than a line keeps its length.
+pub fn wrapped(text: &str, width: usize, indent: usize) -> Vec<String> {
+    let margin = " ".repeat(indent);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if measure_text_width(line) + 1 + measure_text_width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(format!("{margin}{word}")),
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
-    use super::columns;
+    use super::{columns, wrapped};
+
+    #[test]
+    fn text_breaks_between_words() {
+        assert_eq!(
+            wrapped("one two three extraordinarily", 9, 2),
+            ["  one two", "  three", "  extraordinarily"]
+        );
+        assert!(wrapped(" ", 9, 2).is_empty());
+    }
 
     #[test]
     fn columns_align_and_lines_end_without_spaces() {

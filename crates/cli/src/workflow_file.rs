@@ -69,10 +69,11 @@ impl WorkflowArguments {
                 Some((name, value)) if !name.trim().is_empty() => {
                     Ok((name.trim().to_owned(), value.to_owned()))
                 }
-                _ => Err(
-                    Problem::input("cli::set", format!("`--set {set}` sets nothing"))
-                        .help("Write the param's name, `=` and its value: --set seed=2"),
-                ),
+                _ => Err(Problem::input(
+                    "supermoe::cli::set",
+                    format!("`--set {set}` sets nothing"),
+                )
+                .help("Write the param's name, `=` and its value: --set seed=2")),
             })
             .collect::<Result<_, _>>()?;
         let params_files = self
@@ -127,7 +128,7 @@ fn config_folder(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf>
 }
 
 fn read_source(file: &Path, what: &str) -> Result<Source, Failure> {
-    let wrong = |message: String| Problem::input("cli::file", message);
+    let wrong = |message: String| Problem::input("supermoe::cli::file", message);
     let size = fs::metadata(file).map_err(|error| {
         wrong(format!("Cannot read the {what} `{}`", file.display())).because(error)
     })?;

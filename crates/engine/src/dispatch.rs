@@ -48,7 +48,9 @@ pub(crate) struct Dispatch<'a> {
     pub frontier: Vec<CellId>,
     pub scheduler: Scheduler,
     pub demands: Vec<Demand>,
-    pub history: Option<History>,
+    pub history: History,
+    /// By cell, once the first has to run: the longest path that begins with it, in seconds.
+    remaining_seconds: Option<Vec<f64>>,
     /// Who makes the result of a key at this moment.
     pub makers: HashMap<StageKey, CellId>,
     pub twins: HashMap<CellId, Vec<CellId>>,
@@ -75,6 +77,7 @@ impl<'a> Dispatch<'a> {
         names: &'a [CellName],
         roles: &'a [Role],
         outside: &'a OutsideDigests,
+        history: History,
         store: &'a Store,
         options: &'a RunOptions,
         doer: Arc<Doer>,
@@ -113,7 +116,8 @@ impl<'a> Dispatch<'a> {
             cells,
             frontier,
             demands,
-            history: None,
+            history,
+            remaining_seconds: None,
             makers: HashMap::new(),
             twins: HashMap::new(),
             made: HashMap::new(),
@@ -230,10 +234,21 @@ impl<'a> Dispatch<'a> {
     /// Puts a cell in line for its slots.
     pub(crate) fn line_up(&mut self, cell: CellId) {
         self.cells[cell.index()].phase = Phase::Ready;
+        if self.remaining_seconds.is_none() {
+            let is_open = |cell: &CellId| {
+                let ended = matches!(self.cells[cell.index()].phase, Phase::Ended(_));
+                self.roles[cell.index()].is_selected() && !ended
+            };
+            let open: Vec<CellId> = (0..self.cells.len()).map(CellId).filter(is_open).collect();
+            let remaining = self
+                .history
+                .remaining_seconds(self.workflow, &self.graph, &open);
+            self.remaining_seconds = Some(remaining);
+        }
         let remaining = self
-            .history
+            .remaining_seconds
             .as_ref()
-            .map_or(0.0, |history| history.remaining_seconds(cell));
+            .map_or(0.0, |seconds| seconds[cell.index()]);
         self.scheduler.push(cell, remaining);
     }
 
@@ -287,6 +302,15 @@ impl<'a> Dispatch<'a> {
 
     /// Ends every cell that was never started.
     fn skip_what_is_left(&mut self) {
+        let open = |cell: &CellState| !matches!(cell.phase, Phase::Ended(_));
+        if !self
+            .cells
+            .iter()
+            .zip(self.roles)
+            .any(|(cell, role)| role.is_selected() && open(cell))
+        {
+            return;
+        }
         for cell in self.graph.levels().into_iter().flatten() {
             let index = cell.index();
             if !self.roles[index].is_selected()

@@ -163,6 +163,7 @@ pub struct NotStored {
 }
 
 /// One line of `--json` and of the journal.
+#[expect(clippy::large_enum_variant, reason = "events live one at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum RunEvent {

@@ -1,83 +1,120 @@
-//! What earlier runs tell of this one: the newest result of each stage, and how long is left.
+//! What earlier runs tell of this one: the newest result of each stage, whether it is still whole,
+//! and how long is left.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use supermoe_store::{StageResult, Store};
+use supermoe_store::{HitState, StageKey, StageResult, Store};
 use supermoe_workflow::{CellId, Workflow};
 
 use crate::cell_key::identity;
 use crate::graph::Graph;
+use crate::selection::Role;
 
 /// Stands for the time of a stage of which nothing is known.
 const UNKNOWN_SECONDS: f64 = 1.0;
 
 #[derive(Debug)]
 pub(crate) struct History {
-    nearest: HashMap<CellId, Arc<StageResult>>,
-    /// By cell: seconds from its start to the end of the longest path that begins with it.
-    remaining: Vec<f64>,
+    /// By cell.
+    nearest: Vec<Option<Arc<StageResult>>>,
+    /// What stands under the keys of the newest results. A run in which nothing changed finds all
+    /// of its hits here, in one batch instead of one for each level of its graph.
+    states: HashMap<StageKey, HitState>,
 }
 
 impl History {
-    /// Reads the newest results of `open`: the cells that may still run.
-    pub(crate) async fn read(
-        workflow: &Workflow,
-        graph: &Graph,
-        store: &Store,
-        open: &[CellId],
-    ) -> History {
-        let identities: Vec<String> = open
+    /// Reads what is known of every cell that has a part in the run.
+    pub(crate) async fn read(workflow: &Workflow, roles: &[Role], store: &Store) -> History {
+        let cells: Vec<CellId> = workflow
+            .cells
             .iter()
-            .map(|cell| identity(workflow, workflow.cell(*cell)))
+            .map(|cell| cell.id)
+            .filter(|id| roles[id.index()] != Role::Outside)
+            .collect();
+        let identities: Vec<String> = cells
+            .iter()
+            .map(|id| identity(workflow, workflow.cell(*id)))
             .collect();
         let found = store.nearest_results(&identities).await;
-        let nearest: HashMap<CellId, Arc<StageResult>> = open
-            .iter()
-            .zip(found)
-            .filter_map(|(cell, result)| Some((*cell, result?)))
-            .collect();
-        let seconds = expected_seconds(workflow, open, &nearest);
-        History {
-            remaining: graph.remaining_path(&seconds),
-            nearest,
+        let mut nearest = vec![None; workflow.cells.len()];
+        for (id, result) in cells.into_iter().zip(found) {
+            nearest[id.index()] = result;
         }
+        let mut keys: Vec<StageKey> = nearest
+            .iter()
+            .flatten()
+            .map(|result: &Arc<StageResult>| result.key)
+            .collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let states = if keys.is_empty() {
+            Ok(Vec::new())
+        } else {
+            store.check_results(&keys).await
+        };
+        // A store that fails here fails again where a key is asked for, and is reported there.
+        let states: HashMap<StageKey, HitState> =
+            keys.into_iter().zip(states.unwrap_or_default()).collect();
+        for result in nearest.iter_mut().flatten() {
+            if let Some(HitState::Hit(hit)) = states.get(&result.key) {
+                *result = Arc::clone(hit);
+            }
+        }
+        History { nearest, states }
     }
 
     pub(crate) fn nearest(&self, cell: CellId) -> Option<&Arc<StageResult>> {
-        self.nearest.get(&cell)
+        self.nearest[cell.index()].as_ref()
+    }
+
+    /// What stands under a key, where that was looked up already.
+    pub(crate) fn state(&self, key: &StageKey) -> Option<HitState> {
+        self.states.get(key).cloned()
+    }
+
+    /// What was looked up is no longer so.
+    pub(crate) fn forget(&mut self, key: &StageKey) {
+        self.states.remove(key);
     }
 
     pub(crate) fn expected_seconds(&self, cell: CellId) -> Option<f64> {
         self.nearest(cell).map(|result| result.seconds)
     }
 
-    pub(crate) fn remaining_seconds(&self, cell: CellId) -> f64 {
-        self.remaining[cell.index()]
+    /// By cell: the seconds from its start to the end of the longest path that begins with it.
+    /// `open`: the cells that may still run.
+    pub(crate) fn remaining_seconds(
+        &self,
+        workflow: &Workflow,
+        graph: &Graph,
+        open: &[CellId],
+    ) -> Vec<f64> {
+        graph.remaining_path(&self.all_expected_seconds(workflow, open))
     }
-}
 
-/// By cell: its own last time, else the mean of its stage's other cells, else one second; nothing
-/// for cells that have ended.
-fn expected_seconds(
-    workflow: &Workflow,
-    open: &[CellId],
-    nearest: &HashMap<CellId, Arc<StageResult>>,
-) -> Vec<f64> {
-    let mut by_stage: HashMap<&str, (f64, f64)> = HashMap::new();
-    for (cell, result) in nearest {
-        let sum = by_stage
-            .entry(workflow.cell(*cell).stage.as_str())
-            .or_default();
-        *sum = (sum.0 + result.seconds, sum.1 + 1.0);
+    /// By cell: its own last time, else the mean of its stage's other cells, else one second;
+    /// nothing for cells that have ended.
+    fn all_expected_seconds(&self, workflow: &Workflow, open: &[CellId]) -> Vec<f64> {
+        let mut by_stage: HashMap<&str, (f64, f64)> = HashMap::new();
+        for cell in open {
+            if let Some(seconds) = self.expected_seconds(*cell) {
+                let sum = by_stage
+                    .entry(workflow.cell(*cell).stage.as_str())
+                    .or_default();
+                *sum = (sum.0 + seconds, sum.1 + 1.0);
+            }
+        }
+        let mut all = vec![0.0; workflow.cells.len()];
+        for cell in open {
+            let stage = by_stage
+                .get(workflow.cell(*cell).stage.as_str())
+                .map(|(sum, count)| sum / count);
+            all[cell.index()] = self
+                .expected_seconds(*cell)
+                .or(stage)
+                .unwrap_or(UNKNOWN_SECONDS);
+        }
+        all
     }
-    let mut seconds = vec![0.0; workflow.cells.len()];
-    for cell in open {
-        let own = nearest.get(cell).map(|result| result.seconds);
-        let stage = by_stage
-            .get(workflow.cell(*cell).stage.as_str())
-            .map(|(sum, count)| sum / count);
-        seconds[cell.index()] = own.or(stage).unwrap_or(UNKNOWN_SECONDS);
-    }
-    seconds
 }

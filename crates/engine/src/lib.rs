@@ -5,6 +5,7 @@
 //! `worker_message` is what they say to each other. `journal` writes what happened into the
 //! store, `run_record` reads it back.
 
+mod attempt_failure;
 mod attempt_folders;
 mod cell_end;
 mod cell_key;

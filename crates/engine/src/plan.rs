@@ -1,6 +1,5 @@
 //! What a run would do, cell by cell, and why; nothing is run and nothing written to the store.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::ser::SerializeStruct;
@@ -8,8 +7,9 @@ use serde::{Serialize, Serializer};
 use supermoe_store::{HitState, StageKey, StageResult, Store};
 use supermoe_workflow::{Cell, CellId, Workflow};
 
-use crate::cell_key::{KeyError, OutsideDigests, Upstream, identity};
+use crate::cell_key::{KeyError, OutsideDigests, Upstream};
 use crate::graph::Graph;
+use crate::history::History;
 use crate::key_change::{key_changes, place};
 use crate::rerun_reason::RerunReason;
 use crate::run::EngineError;
@@ -98,17 +98,17 @@ pub async fn plan(
         store,
         roles: &roles,
         outside: &outside,
+        history: History::read(workflow, &roles, store).await,
         found: vec![Finding::Open; workflow.cells.len()],
     };
     for level in Graph::new(workflow).levels() {
         planner.settle(&level).await?;
     }
-    let nearest = planner.nearest().await;
     let cells = workflow
         .cells
         .iter()
         .filter(|cell| roles[cell.id.index()].is_selected())
-        .map(|cell| planner.describe(cell, nearest.get(&cell.id)))
+        .map(|cell| planner.describe(cell, planner.history.nearest(cell.id)))
         .collect();
     store.flush_index().await;
     Ok(Plan { cells })
@@ -122,10 +122,20 @@ enum Finding {
     Miss,
     Damaged(String),
     /// It runs whatever its key.
-    MustRun(RerunReason),
+    MustRun(Box<RerunReason>),
     Unknown(CellId),
     Problem(KeyError),
     Skipped,
+}
+
+impl Finding {
+    fn of(state: HitState) -> Finding {
+        match state {
+            HitState::Hit(result) => Finding::Hit(result),
+            HitState::Miss => Finding::Miss,
+            HitState::Damaged { object, what } => Finding::Damaged(format!("{object}: {what}")),
+        }
+    }
 }
 
 struct Planner<'a> {
@@ -133,6 +143,7 @@ struct Planner<'a> {
     store: &'a Store,
     roles: &'a [Role],
     outside: &'a OutsideDigests,
+    history: History,
     found: Vec<Finding>,
 }
 
@@ -145,9 +156,11 @@ impl Planner<'_> {
             if self.roles[id.index()] == Role::Outside {
                 continue;
             }
-            let finding = self.finding_without_store(cell);
-            match finding {
-                Ok(key) => asked.push((*id, key)),
+            match self.finding_without_store(cell) {
+                Ok(key) => match self.history.state(&key) {
+                    Some(state) => self.found[id.index()] = Finding::of(state),
+                    None => asked.push((*id, key)),
+                },
                 Err(finding) => self.found[id.index()] = finding,
             }
         }
@@ -158,13 +171,7 @@ impl Planner<'_> {
             self.store.check_results(&keys).await?
         };
         for ((id, _), state) in asked.into_iter().zip(states) {
-            self.found[id.index()] = match state {
-                HitState::Hit(result) => Finding::Hit(result),
-                HitState::Miss => Finding::Miss,
-                HitState::Damaged { object, what } => {
-                    Finding::Damaged(format!("{object} is {what}"))
-                }
-            };
+            self.found[id.index()] = Finding::of(state);
         }
         Ok(())
     }
@@ -186,12 +193,12 @@ impl Planner<'_> {
             return Err(Finding::Unknown(runs));
         }
         if self.roles[cell.id.index()] == Role::Forced {
-            return Err(Finding::MustRun(RerunReason::Forced));
+            return Err(Finding::MustRun(Box::new(RerunReason::Forced)));
         }
-        if !cell.cache {
-            return Err(Finding::MustRun(RerunReason::Uncacheable {
+        if !cell.cache && self.roles[cell.id.index()].is_selected() {
+            return Err(Finding::MustRun(Box::new(RerunReason::Uncacheable {
                 place: place(cell, "cache"),
-            }));
+            })));
         }
         Ok(parts.manifest().key())
     }
@@ -199,7 +206,9 @@ impl Planner<'_> {
     fn upstream(&self, id: CellId) -> Upstream<'_> {
         match &self.found[id.index()] {
             Finding::Hit(result) => Upstream::Known(result),
-            Finding::Miss if !self.roles[id.index()].is_selected() => Upstream::Absent,
+            Finding::Miss | Finding::Problem(_) if !self.roles[id.index()].is_selected() => {
+                Upstream::Absent
+            }
             _ => Upstream::Unknown,
         }
     }
@@ -207,34 +216,6 @@ impl Planner<'_> {
     fn upstream_that_runs(&self, cell: &Cell) -> Option<CellId> {
         Graph::makers(cell)
             .find(|id| !matches!(self.found[id.index()], Finding::Hit(_) | Finding::Skipped))
-    }
-
-    /// The newest earlier result of every selected cell that is not cached.
-    async fn nearest(&self) -> HashMap<CellId, Arc<StageResult>> {
-        let open: Vec<&Cell> = self
-            .workflow
-            .cells
-            .iter()
-            .filter(|cell| self.roles[cell.id.index()].is_selected())
-            .filter(|cell| {
-                !matches!(
-                    self.found[cell.id.index()],
-                    Finding::Hit(_) | Finding::Skipped
-                )
-            })
-            .collect();
-        if open.is_empty() {
-            return HashMap::new();
-        }
-        let identities: Vec<String> = open
-            .iter()
-            .map(|cell| identity(self.workflow, cell))
-            .collect();
-        let nearest = self.store.nearest_results(&identities).await;
-        open.iter()
-            .zip(nearest)
-            .filter_map(|(cell, result)| Some((cell.id, result?)))
-            .collect()
     }
 
     fn describe(&self, cell: &Cell, nearest: Option<&Arc<StageResult>>) -> PlannedCell {
@@ -249,7 +230,7 @@ impl Planner<'_> {
                 PlannedState::Run
             }
             Finding::MustRun(reason) => {
-                changes = vec![reason.clone()];
+                changes = vec![RerunReason::clone(reason)];
                 PlannedState::Run
             }
             Finding::Damaged(what) => {
@@ -274,7 +255,10 @@ impl Planner<'_> {
             reason: changes.next(),
             also: changes.collect(),
             problem,
-            expected_seconds: nearest.map(|result| result.seconds),
+            expected_seconds: match state {
+                PlannedState::Cached | PlannedState::Skipped => None,
+                PlannedState::Run | PlannedState::Unknown => nearest.map(|result| result.seconds),
+            },
         }
     }
 

@@ -17,6 +17,7 @@ use crate::device::instruction_set;
 use crate::dispatch::Dispatch;
 use crate::event::{CellName, Outcome, RunEvent};
 use crate::event_log::{EventLog, Sink};
+use crate::history::History;
 use crate::input_copy::InputCopies;
 use crate::journal::{Journal, RunDocument};
 use crate::publish::{PublishError, Publisher};
@@ -102,6 +103,7 @@ pub async fn run(
             digest,
         });
     }
+    let history = History::read(&workflow, &roles, store).await;
     let doer = Arc::new(doer(
         &workflow,
         store,
@@ -116,6 +118,7 @@ pub async fn run(
         &names,
         &roles,
         &outside,
+        history,
         store,
         options,
         Arc::clone(&doer),

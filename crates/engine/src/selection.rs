@@ -1,9 +1,11 @@
 //! `--only`, `--from`, `--until`, `--force`: which cells a run may touch.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use petgraph::Direction;
+use serde_json::Value;
 use supermoe_workflow::{Cell, CellId, Workflow};
 
 /// A stage, or some of its cells: `finetune`, `finetune[model=ple]`, `finetune[model=ple,seed=1]`.
@@ -111,10 +113,9 @@ impl Selector {
     fn matches(&self, cell: &Cell) -> bool {
         cell.stage.as_str() == self.stage
             && self.axes.iter().all(|(axis, value)| {
-                cell.matrix.get(axis).is_some_and(|found| match found {
-                    serde_json::Value::String(text) => text == value,
-                    other => other.to_string() == *value,
-                })
+                cell.matrix
+                    .get(axis)
+                    .is_some_and(|found| shown(found) == *value)
             })
     }
 
@@ -164,6 +165,14 @@ impl Selector {
             selector,
             suggestion,
         }
+    }
+}
+
+/// A value as it stands in a cell's name.
+fn shown(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
     }
 }
 

@@ -10,7 +10,6 @@ use crate::cell_key::{KeyError, Upstream, identity};
 use crate::cell_state::{End, Job, Phase};
 use crate::dispatch::Dispatch;
 use crate::event::SkipCause;
-use crate::history::History;
 use crate::key_change::place;
 use crate::plan::miss_reasons;
 use crate::rerun_reason::RerunReason;
@@ -23,7 +22,7 @@ use crate::worker_message::AttemptFailure;
 enum Look {
     Ended,
     /// Runs whatever is in the store.
-    MustRun(CanonicalManifest, StageKey, RerunReason),
+    MustRun(CanonicalManifest, StageKey, Box<RerunReason>),
     Ask(CanonicalManifest, StageKey),
 }
 
@@ -38,12 +37,15 @@ impl Dispatch<'_> {
                 match self.look(cell) {
                     Look::Ended => {}
                     Look::MustRun(manifest, key, reason) => {
-                        self.must_run(cell, manifest, key, reason).await
+                        self.must_run(cell, manifest, key, *reason);
                     }
-                    Look::Ask(manifest, key) => {
-                        asked.push((cell, manifest));
-                        keys.push(key);
-                    }
+                    Look::Ask(manifest, key) => match self.history.state(&key) {
+                        Some(state) => self.decide(cell, manifest, key, state),
+                        None => {
+                            asked.push((cell, manifest));
+                            keys.push(key);
+                        }
+                    },
                 }
             }
             if keys.is_empty() {
@@ -53,7 +55,7 @@ impl Dispatch<'_> {
                 Ok(states) => {
                     for (((cell, manifest), key), state) in asked.into_iter().zip(keys).zip(states)
                     {
-                        self.decide(cell, manifest, key, state).await;
+                        self.decide(cell, manifest, key, state);
                     }
                 }
                 Err(error) => {
@@ -96,13 +98,13 @@ impl Dispatch<'_> {
         };
         let key = manifest.key();
         match self.roles[id.index()] {
-            Role::Forced => Look::MustRun(manifest, key, RerunReason::Forced),
+            Role::Forced => Look::MustRun(manifest, key, Box::new(RerunReason::Forced)),
             Role::Selected if !cell.cache => Look::MustRun(
                 manifest,
                 key,
-                RerunReason::Uncacheable {
+                Box::new(RerunReason::Uncacheable {
                     place: place(cell, "cache"),
-                },
+                }),
             ),
             _ => Look::Ask(manifest, key),
         }
@@ -126,7 +128,7 @@ impl Dispatch<'_> {
     }
 
     /// A forced or uncacheable cell runs, but not a second time for the same key in one run.
-    async fn must_run(
+    fn must_run(
         &mut self,
         cell: CellId,
         manifest: CanonicalManifest,
@@ -136,11 +138,10 @@ impl Dispatch<'_> {
         if reason == RerunReason::Forced && self.is_twin(cell, key) {
             return;
         }
-        self.read_history().await;
         self.take_on(cell, manifest, key, reason);
     }
 
-    async fn decide(
+    fn decide(
         &mut self,
         cell: CellId,
         manifest: CanonicalManifest,
@@ -155,25 +156,16 @@ impl Dispatch<'_> {
             HitState::Miss if self.roles[cell.index()] == Role::Supporting => {
                 return self.end_absent(cell);
             }
-            HitState::Miss => {
-                self.read_history().await;
-                self.miss_reason(self.workflow.cell(cell), &manifest)
-            }
-            HitState::Damaged { object, what } => {
-                self.read_history().await;
-                RerunReason::ResultDamaged {
-                    what: format!("{object} is {what}"),
-                }
-            }
+            HitState::Miss => self.miss_reason(self.workflow.cell(cell), &manifest),
+            HitState::Damaged { object, what } => RerunReason::ResultDamaged {
+                what: format!("{object}: {what}"),
+            },
         };
         self.take_on(cell, manifest, key, reason);
     }
 
     fn miss_reason(&self, cell: &Cell, manifest: &CanonicalManifest) -> RerunReason {
-        let nearest = self
-            .history
-            .as_ref()
-            .and_then(|history| history.nearest(cell.id));
+        let nearest = self.history.nearest(cell.id);
         let mut reasons = miss_reasons(self.workflow, cell, nearest, &manifest.value());
         if reasons.is_empty() {
             RerunReason::FirstRun
@@ -219,10 +211,7 @@ impl Dispatch<'_> {
             manifest: Arc::new(manifest),
             reason,
             attempt: 1,
-            expected_seconds: self
-                .history
-                .as_ref()
-                .and_then(|history| history.expected_seconds(cell)),
+            expected_seconds: self.history.expected_seconds(cell),
             last_failure: None,
         }));
         self.line_up(cell);
@@ -244,18 +233,6 @@ impl Dispatch<'_> {
             ));
         }
         None
-    }
-
-    /// Once, before the first cell runs: reasons and the order of starts need it.
-    pub(crate) async fn read_history(&mut self) {
-        if self.history.is_none() {
-            let open: Vec<CellId> = (0..self.cells.len())
-                .map(CellId)
-                .filter(|cell| self.roles[cell.index()].is_selected())
-                .filter(|cell| !matches!(self.cells[cell.index()].phase, Phase::Ended(_)))
-                .collect();
-            self.history = Some(History::read(self.workflow, &self.graph, self.store, &open).await);
-        }
     }
 
     /// A cell's inputs for its worker. None, and the cell has ended, where one is gone: its maker
@@ -312,6 +289,7 @@ impl Dispatch<'_> {
             .map_err(|problem| problem.to_string())?;
         let key = manifest.key();
         self.made.remove(&key);
+        self.history.forget(&key);
         self.take_on(
             maker,
             manifest,
@@ -325,6 +303,13 @@ impl Dispatch<'_> {
 
     /// Remembers the key as the newest of the cell's stage, for the reasons of later runs.
     pub(crate) fn remember(&self, cell: CellId, key: &StageKey) {
+        if self
+            .history
+            .nearest(cell)
+            .is_some_and(|nearest| nearest.key == *key)
+        {
+            return;
+        }
         self.store
             .remember_latest(&identity(self.workflow, self.workflow.cell(cell)), key);
     }

@@ -22,13 +22,12 @@ use supermoe_store::{Digest, Durability, RESULT_VERSION, RunId, StageKey, StageR
 use supermoe_workflow::{Cell, CellId, RunFacts, Workflow};
 use tokio::sync::{OnceCell, mpsc};
 
+use crate::attempt_failure::{failure, unsuccessful};
 use crate::attempt_folders::AttemptFolders;
 use crate::checkpoint_keeper::{CheckpointKeeper, LastCheckpoint};
 use crate::input_copy::{CopyError, InputCopies, InputCopy, InputOrigin};
 use crate::launch;
-use crate::log_tail::log_tail;
 use crate::outputs::{self, OutputError};
-use crate::retry::is_worth_another;
 use crate::scheduler::Grant;
 use crate::stage_key::CanonicalManifest;
 use crate::work_folder::remove_folder;
@@ -142,7 +141,7 @@ impl Doer {
             Err(message) => return AttemptEnd::Failed(AttemptFailure::plain(message)),
         };
         self.put_log(cell, &folders.log).await;
-        if let Some(end) = self.unsuccessful(cell, &outcome, &folders) {
+        if let Some(end) = unsuccessful(self, cell, &outcome, &folders) {
             return end;
         }
         if let Some(input) = self.changed_input(&inputs).await {
@@ -315,48 +314,6 @@ impl Doer {
         }
     }
 
-    /// The end of an attempt whose worker did not succeed.
-    fn unsuccessful(
-        &self,
-        cell: &Cell,
-        outcome: &WorkerOutcome,
-        folders: &AttemptFolders,
-    ) -> Option<AttemptEnd> {
-        let message = match (&outcome.exit, &outcome.error) {
-            (WorkerExit::Success, _) => return None,
-            (WorkerExit::Stopped, _) => {
-                return Some(AttemptEnd::Cancelled {
-                    seconds: Some(outcome.seconds),
-                });
-            }
-            _ if self.stop.level() > StopLevel::Running => {
-                return Some(AttemptEnd::Cancelled {
-                    seconds: Some(outcome.seconds),
-                });
-            }
-            (WorkerExit::TimedOut, _) => {
-                let limit = cell
-                    .timeout
-                    .map_or(outcome.seconds, |limit| limit.as_secs_f64());
-                format!("timed out after {limit} s (`timeout`)")
-            }
-            (WorkerExit::NotStarted(error), _) => {
-                format!(
-                    "its worker `{}` could not be started: {error}",
-                    launch::program_name(self, cell)
-                )
-            }
-            (_, Some(error)) => error.message.clone(),
-            (WorkerExit::Code(code), None) => format!("exited with code {code}"),
-            (WorkerExit::Signal(signal), None) => match signal {
-                9 => "killed by signal 9 (SIGKILL), often the kernel's when memory runs out"
-                    .to_owned(),
-                signal => format!("killed by signal {signal}"),
-            },
-        };
-        Some(AttemptEnd::Failed(failure(message, outcome, folders)))
-    }
-
     async fn changed_input<'a>(&self, inputs: &'a [LaidInput]) -> Option<&'a str> {
         let mut changed = None;
         for input in inputs {
@@ -409,16 +366,6 @@ impl Doer {
             result: Arc::new(result),
             not_recorded: recorded.err().map(|error| error.to_string()),
         }
-    }
-}
-
-fn failure(message: String, outcome: &WorkerOutcome, folders: &AttemptFolders) -> AttemptFailure {
-    AttemptFailure {
-        message,
-        retry: is_worth_another(outcome),
-        log_tail: log_tail(&folders.log),
-        seconds: Some(outcome.seconds),
-        peak_memory_bytes: outcome.peak_memory_bytes,
     }
 }
 

@@ -8,10 +8,7 @@ use serde_json::Value;
 use supermoe_plugin::sdk::{BuiltIn, Context, PluginError, manifest, serve};
 
 pub fn main() -> ExitCode {
-    serve(&BuiltIn {
-        manifest: manifest("counter").build(),
-        run: Box::new(count),
-    })
+    serve(&BuiltIn::new(manifest("counter").build(), count))
 }
 
 /// Counts to `to`. The first attempt to reach `fail_at` announces its checkpoint and fails with

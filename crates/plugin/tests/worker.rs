@@ -199,7 +199,8 @@ async fn sigterm_gives_time_to_leave_and_now_does_not() {
         sender.raise(StopLevel::Stop);
     });
     assert!(matches!(outcome.exit, WorkerExit::Stopped), "{outcome:?}");
-    assert_eq!(room.log(), "saved\n");
+    // The shell itself may say that its `sleep` was terminated.
+    assert!(room.log().ends_with("saved\n"), "{}", room.log());
 
     let room = Room::new();
     let (sender, stop) = stop_channel();

@@ -143,7 +143,11 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        insta::assert_snapshot!(table().render(Layout::Terminal { width: 100 }), @"");
+        insta::assert_snapshot!(table().render(Layout::Terminal { width: 100 }), @r"
+        stage                        time  why
+        prepare                     1.5 s  a|b
+        finetune[model=ple,seed=1]   12 s  with.lr: 0.1 -> 0.2
+        ");
     }
 
     #[test]
@@ -153,13 +157,22 @@ mod tests {
             text.lines().all(|line| line.chars().count() <= 36),
             "{text}"
         );
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r"
+        stage            time  why
+        prepare         1.5 s  a|b
+        finetune[mode…   12 s  with.lr: 0.1…
+        ");
         let tiny = table().render(Layout::Terminal { width: 1 });
         assert_eq!(tiny.lines().count(), 3);
     }
 
     #[test]
     fn markdown_is_never_cut() {
-        insta::assert_snapshot!(table().render(Layout::Markdown), @"");
+        insta::assert_snapshot!(table().render(Layout::Markdown), @r"
+        | stage | time | why |
+        | --- | --: | --- |
+        | prepare | 1.5 s | a\|b |
+        | finetune[model=ple,seed=1] | 12 s | with.lr: 0.1 -> 0.2 |
+        ");
     }
 }

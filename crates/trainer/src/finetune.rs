@@ -84,8 +84,12 @@ pub fn run(job: &FinetuneJob, monitor: &mut dyn Monitor) -> Result<(), TrainErro
         ))
     })?;
     check_labels(&towers, &tasks, &train, monitor)?;
+    let mut weights = None;
     if let Some((folder, _)) = &encoder {
-        network.read(&folder.join(WEIGHTS_FILE), WeightSet::Encoder)?;
+        let path = folder.join(WEIGHTS_FILE);
+        network.read(&path, WeightSet::Encoder)?;
+        let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
+        weights = Some(blake3::hash(&bytes).to_hex().to_string());
     }
     let options = FitOptions {
         seed: job.seed,
@@ -101,7 +105,7 @@ pub fn run(job: &FinetuneJob, monitor: &mut dyn Monitor) -> Result<(), TrainErro
             job.seed,
             &config.channels,
             dataset.len(),
-            encoder.as_ref().map(|(_, encoder)| encoder),
+            weights,
         )),
     };
     let mut history = fit(&mut network, &towers, dataset, &train, &options, monitor)?;
@@ -116,12 +120,18 @@ pub fn run(job: &FinetuneJob, monitor: &mut dyn Monitor) -> Result<(), TrainErro
     config.tasks = tasks.iter().map(|plan| plan.name.clone()).collect();
     config.write(job.model)?;
     network.write(&job.model.join(WEIGHTS_FILE), WeightSet::All)?;
+    let labels: Vec<Vec<f32>> = splits
+        .iter()
+        .map(|(_, samples, _)| towers.labels(samples))
+        .collect();
     let parts: Vec<SplitScores> = splits
         .iter()
-        .map(|(split, samples, scores)| SplitScores {
+        .zip(&labels)
+        .map(|((split, samples, scores), labels)| SplitScores {
             split: *split,
             samples,
             scores,
+            labels,
         })
         .collect();
     write_predictions(job.predictions, dataset, &towers.task_indices(), &parts)?;

@@ -100,9 +100,11 @@ pub struct FinetuneParams {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub patience: Option<u64>,
-    /// A sanity check, never for real use: the labels of the training and validation samples are
-    /// exchanged among them at random. A model trained so must be at chance (AUC about 0.5) on
-    /// test; if it is not, labels leak into the inputs.
+    /// A sanity check, never for real use: the labels of samples are exchanged at random within
+    /// each split, in the predictions too. No label then depends on its inputs, so the test AUC
+    /// must be 0.5 but for chance; if it is not, the test labels were seen in training. (Against
+    /// labels that were not exchanged a model of noise is right as often as wrong, yet by any
+    /// amount in a single run: AUC does not see how small a slope is.)
     #[serde(default)]
     pub shuffle_labels: bool,
     /// Steps between checkpoints.

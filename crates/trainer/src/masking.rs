@@ -7,6 +7,8 @@ use rand_chacha::ChaCha8Rng;
 use supermoe_channels::{DenseSource, FIRST_CODE, MASK_CODE, PackedBatch, Schema};
 
 use crate::error::TrainError;
+use crate::mask_targets::{Targets, targets};
+use crate::predicted_channel::{Place, PredictedChannel, place_of};
 use crate::pretrain_params::MaskMode;
 use crate::random::{below, unit};
 
@@ -14,26 +16,6 @@ use crate::random::{below, unit};
 const MASK_SHARE: f32 = 0.8;
 /// and this share, less the share above, is replaced by a random value. The rest stays.
 const MASK_OR_RANDOM_SHARE: f32 = 0.9;
-
-/// A channel that is masked and predicted.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PredictedChannel {
-    pub name: String,
-    pub place: Place,
-    /// Columns of the dense input that betray this channel: totals with it as their source.
-    pub totals: Vec<usize>,
-    /// Number of classes of its head: codes of the vocabulary, or buckets.
-    pub classes: usize,
-}
-
-/// Where a channel stands in a packed batch.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Place {
-    /// Index in [`PackedBatch::codes`]; the class is the code.
-    Codes { index: usize },
-    /// Column of [`PackedBatch::dense`]; the class is the bucket between these ascending bounds.
-    Dense { column: usize, bounds: Vec<f32> },
-}
 
 /// What is masked in a dataset, and how.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,17 +36,6 @@ pub struct MaskedBatch {
     pub hidden: Vec<bool>,
     /// By predicted channel.
     pub targets: Vec<Targets>,
-}
-
-/// What one head must tell.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Targets {
-    /// Rows of the batch, ascending. [P]
-    pub rows: Vec<u32>,
-    /// The class at each row. [P]
-    pub classes: Vec<u32>,
-    /// At how many of the rows the nearest event that is not picked has the same class.
-    pub copied_right: u64,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -131,7 +102,7 @@ impl Masking {
             .channels
             .iter()
             .zip(&picks)
-            .map(|(channel, picks)| targets(&batch, channel, picks, &events))
+            .map(|(channel, picks)| targets(&batch, channel, &|row| picks[row].is_some(), &events))
             .collect();
         let mut masked = MaskedBatch {
             hidden: vec![false; batch.dense.len()],
@@ -230,103 +201,6 @@ impl MaskedBatch {
     }
 }
 
-fn place_of(schema: &Schema, name: &str) -> Result<(Place, usize), TrainError> {
-    let refuse = |reason: String| Err(TrainError::param("predict", reason));
-    let Some(index) = schema.channel(name) else {
-        let known: Vec<&str> = schema
-            .channels
-            .iter()
-            .filter(|channel| {
-                channel.total.is_none() && channel.per != supermoe_channels::Per::Snapshot
-            })
-            .map(|channel| channel.name.as_str())
-            .collect();
-        return refuse(format!(
-            "the dataset has no channel `{name}`; it can be one of {}",
-            known.join(", ")
-        ));
-    };
-    let channel = &schema.channels[index];
-    if channel.total.is_some() {
-        return refuse(format!(
-            "`{name}` is a running total; predict its source instead"
-        ));
-    }
-    if channel.per == supermoe_channels::Per::Snapshot {
-        return refuse(format!(
-            "`{name}` is a channel of the snapshot, equal in all steps: there is nothing to predict"
-        ));
-    }
-    if !channel.is_dense() {
-        // `index` is one of the code channels, or it would be dense.
-        let index = schema
-            .code_channels()
-            .iter()
-            .position(|&of| of == index)
-            .unwrap_or_default();
-        return Ok((Place::Codes { index }, channel.vocabulary as usize));
-    }
-    if channel.quantiles.is_empty() {
-        return refuse(format!(
-            "`{name}` has one value in the training samples: there is nothing to predict"
-        ));
-    }
-    let columns = schema.dense_columns();
-    let column = columns
-        .iter()
-        .position(|column| column.source == DenseSource::Channel(index))
-        .unwrap_or_default();
-    let bounds = channel.standardised_quantiles();
-    let classes = bounds.len() + 1;
-    Ok((Place::Dense { column, bounds }, classes))
-}
-
-/// The class of a channel at a row; `None` where it is unknown.
-fn class_at(batch: &PackedBatch, place: &Place, row: usize) -> Option<u32> {
-    match place {
-        Place::Codes { index } => Some(batch.codes[*index][row]).filter(|&code| code >= FIRST_CODE),
-        Place::Dense { column, bounds } => {
-            let value = batch.dense[row * batch.dense_width + column];
-            Some(bounds.partition_point(|&bound| bound <= value) as u32)
-        }
-    }
-}
-
-fn targets(
-    batch: &PackedBatch,
-    channel: &PredictedChannel,
-    picks: &[Option<Action>],
-    events: &[Range<usize>],
-) -> Targets {
-    let mut targets = Targets::default();
-    for rows in events {
-        for row in rows.clone().filter(|&row| picks[row].is_some()) {
-            let Some(class) = class_at(batch, &channel.place, row) else {
-                continue;
-            };
-            targets.rows.push(row as u32);
-            targets.classes.push(class);
-            let neighbour = nearest(row, rows, |row| picks[row].is_none());
-            let copied = neighbour.and_then(|neighbour| class_at(batch, &channel.place, neighbour));
-            targets.copied_right += u64::from(copied == Some(class));
-        }
-    }
-    targets
-}
-
-/// The nearest other row for which `wanted` holds, the older of two as near.
-fn nearest(row: usize, rows: &Range<usize>, wanted: impl Fn(usize) -> bool) -> Option<usize> {
-    (1..rows.len()).find_map(|distance| {
-        let older = row
-            .checked_sub(distance)
-            .filter(|older| rows.contains(older));
-        let newer = Some(row + distance).filter(|newer| rows.contains(newer));
-        older
-            .filter(|&older| wanted(older))
-            .or_else(|| newer.filter(|&newer| wanted(newer)))
-    })
-}
-
 /// Hides or replaces a channel where it is picked.
 fn change(
     masked: &mut MaskedBatch,
@@ -366,211 +240,4 @@ fn change(
 }
 
 #[cfg(test)]
-mod tests {
-    use supermoe_channels::{Dataset, Split};
-
-    use super::*;
-    use crate::random::{Purpose, stream};
-    use crate::tiny_retail;
-
-    fn masked(
-        mode: MaskMode,
-        predict: &[&str],
-        rate: f64,
-    ) -> (Dataset, Masking, PackedBatch, MaskedBatch) {
-        let dataset = tiny_retail::dataset(60);
-        let names: Vec<String> = predict.iter().map(|name| name.to_string()).collect();
-        let masking = Masking::new(dataset.schema(), &names, mode, rate).unwrap();
-        let batch = dataset.pack(&dataset.split(Split::Train));
-        let masked = masking.apply(batch.clone(), &mut stream(1, Purpose::Mask, 0, 0));
-        (dataset, masking, batch, masked)
-    }
-
-    fn column(dataset: &Dataset, name: &str) -> usize {
-        dataset
-            .schema()
-            .dense_columns()
-            .iter()
-            .position(|column| column.name == name)
-            .unwrap()
-    }
-
-    #[test]
-    fn the_snapshot_step_is_never_picked_nor_changed() {
-        for mode in [MaskMode::PerStep, MaskMode::PerChannel, MaskMode::Visit] {
-            let (_, _, batch, masked) = masked(mode, &["product", "country", "amount"], 0.9);
-            let width = batch.dense_width;
-            for row in (0..batch.tokens()).filter(|&row| batch.is_snapshot[row]) {
-                assert!(
-                    masked
-                        .targets
-                        .iter()
-                        .all(|targets| !targets.rows.contains(&(row as u32)))
-                );
-                assert!(
-                    (0..batch.codes.len())
-                        .all(|c| batch.codes[c][row] == masked.batch.codes[c][row])
-                );
-                let dense = row * width..(row + 1) * width;
-                assert_eq!(
-                    batch.dense[dense.clone()],
-                    masked.batch.dense[dense.clone()]
-                );
-                assert!(masked.hidden[dense].iter().all(|hidden| !hidden));
-            }
-        }
-    }
-
-    #[test]
-    fn rates_are_those_asked_for() {
-        let (_, _, batch, masked) = masked(MaskMode::PerStep, &["product"], 0.15);
-        let events = batch
-            .is_snapshot
-            .iter()
-            .filter(|snapshot| !**snapshot)
-            .count() as f64;
-        let picked = masked.targets[0].rows.len() as f64;
-        assert!(
-            (picked / events - 0.15).abs() < 0.05,
-            "{picked} of {events}"
-        );
-        let hidden = masked.targets[0]
-            .rows
-            .iter()
-            .filter(|&&row| masked.batch.codes[0][row as usize] == MASK_CODE)
-            .count();
-        assert!(
-            (hidden as f64 / picked - 0.8).abs() < 0.12,
-            "{hidden} of {picked}"
-        );
-    }
-
-    #[test]
-    fn targets_are_the_true_classes() {
-        let (dataset, masking, batch, masked) =
-            masked(MaskMode::PerStep, &["product", "amount"], 0.3);
-        let amount = column(&dataset, "amount");
-        for (&row, &class) in masked.targets[0]
-            .rows
-            .iter()
-            .zip(&masked.targets[0].classes)
-        {
-            assert_eq!(batch.codes[0][row as usize], class);
-            assert!(class >= FIRST_CODE);
-        }
-        let bounds = dataset.schema().channels[3].standardised_quantiles();
-        assert_eq!(masking.channels[1].classes, bounds.len() + 1);
-        for (&row, &class) in masked.targets[1]
-            .rows
-            .iter()
-            .zip(&masked.targets[1].classes)
-        {
-            let value = batch.dense[row as usize * batch.dense_width + amount];
-            assert_eq!(
-                bounds.iter().filter(|&&bound| bound <= value).count(),
-                class as usize
-            );
-        }
-    }
-
-    #[test]
-    fn totals_are_hidden_with_their_source_and_after_it() {
-        let (dataset, _, batch, masked) = masked(MaskMode::PerStep, &["amount"], 0.2);
-        let (amount, spent, steps) = (
-            column(&dataset, "amount"),
-            column(&dataset, "spent"),
-            column(&dataset, "steps"),
-        );
-        let width = batch.dense_width;
-        let mut hidden_ones = 0;
-        for sequence in 0..batch.len() {
-            let rows = batch.sequence(sequence);
-            let mut betrayed = false;
-            for row in rows.start..rows.end - 1 {
-                let changed = batch.dense[row * width + amount]
-                    != masked.batch.dense[row * width + amount]
-                    || masked.hidden[row * width + amount];
-                betrayed |= changed;
-                assert!(!changed || masked.hidden[row * width + spent]);
-                assert!(
-                    !betrayed || masked.hidden[row * width + spent],
-                    "a later total gives the amount away"
-                );
-                assert!(
-                    !masked.hidden[row * width + spent]
-                        || masked.batch.dense[row * width + spent] == 0.0
-                );
-                assert!(
-                    !masked.hidden[row * width + steps],
-                    "the number of steps has no source here"
-                );
-                hidden_ones += u32::from(changed);
-            }
-        }
-        assert!(hidden_ones > 20);
-    }
-
-    #[test]
-    fn channels_that_are_no_source_hide_no_total() {
-        let (_, _, _, masked) = masked(MaskMode::PerStep, &["product", "country"], 0.5);
-        assert!(masked.hidden.iter().all(|hidden| !hidden));
-    }
-
-    #[test]
-    fn visits_are_hidden_whole_with_all_totals() {
-        let (dataset, _, batch, masked) = masked(MaskMode::Visit, &["product", "country"], 0.4);
-        let (spent, steps) = (column(&dataset, "spent"), column(&dataset, "steps"));
-        let width = batch.dense_width;
-        let is_hidden = |row: usize| masked.batch.codes[1][row] == MASK_CODE;
-        let mut visits = 0;
-        for sequence in 0..batch.len() {
-            let rows = batch.sequence(sequence);
-            for row in rows.start..rows.end - 1 {
-                for other in (rows.start..rows.end - 1)
-                    .filter(|&other| batch.visit[other] == batch.visit[row])
-                {
-                    assert_eq!(is_hidden(row), is_hidden(other));
-                }
-                if is_hidden(row) {
-                    visits += 1;
-                    assert!(
-                        masked.hidden[row * width + spent] && masked.hidden[row * width + steps]
-                    );
-                }
-            }
-        }
-        assert!(visits > 50);
-    }
-
-    #[test]
-    fn copying_is_right_for_a_constant_and_wrong_for_a_ring() {
-        let (_, _, _, masked) = masked(MaskMode::PerStep, &["product", "country"], 0.15);
-        let rate = |targets: &Targets| targets.copied_right as f64 / targets.rows.len() as f64;
-        assert!(rate(&masked.targets[0]) < 0.05);
-        assert!(rate(&masked.targets[1]) > 0.9);
-    }
-
-    #[test]
-    fn the_neighbour_is_the_nearest_that_is_wanted() {
-        assert_eq!(nearest(5, &(3..9), |_| true), Some(4));
-        assert_eq!(nearest(5, &(3..9), |row| row > 5), Some(6));
-        assert_eq!(nearest(3, &(3..9), |row| row == 8), Some(8));
-        assert_eq!(nearest(3, &(3..4), |_| true), None);
-    }
-
-    #[test]
-    fn what_cannot_be_predicted_is_refused_by_name() {
-        let dataset = tiny_retail::dataset(5);
-        let refusal = |name: &str| {
-            Masking::new(dataset.schema(), &[name.to_owned()], MaskMode::PerStep, 0.1)
-                .unwrap_err()
-                .to_string()
-        };
-        assert_eq!(
-            refusal("prodact"),
-            "`predict`: the dataset has no channel `prodact`; it can be one of product, country, amount, recency"
-        );
-        assert!(refusal("spent").contains("running total"));
-        assert!(refusal("snapshot_month").contains("channel of the snapshot"));
-    }
-}
+mod tests;

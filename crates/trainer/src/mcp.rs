@@ -10,11 +10,13 @@ use supermoe_nn::{
 
 use crate::batch_order::evaluation_order;
 use crate::error::TrainError;
-use crate::fit::{Evaluation, Objective, StepLoss};
-use crate::masking::{Masking, Targets};
+
+use crate::mask_targets::Targets;
+use crate::masking::Masking;
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
+use crate::objective::{Evaluation, Objective, StepLoss};
 use crate::random::{Purpose, stream};
 
 /// The most classes of a head: above, full softmax costs more than the rest of the model, and

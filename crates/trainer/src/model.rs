@@ -118,6 +118,8 @@ type BuildFn<D> = fn(
     &mut NetworkBuilder<'_, D>,
 ) -> Result<Box<dyn Model<D>>, TrainError>;
 
+type ResolveFn = fn(&Map<String, Value>) -> Result<Map<String, Value>, TrainError>;
+
 /// A kind of model as a value, for lists.
 #[derive(Clone)]
 pub struct ModelFactory {
@@ -126,7 +128,7 @@ pub struct ModelFactory {
     pub revision: &'static str,
     pub training_params: &'static [&'static str],
     schema: fn() -> Value,
-    resolve: fn(&Map<String, Value>) -> Result<Map<String, Value>, TrainError>,
+    resolve: ResolveFn,
     build_cpu: BuildFn<Cpu>,
 }
 

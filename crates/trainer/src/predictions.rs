@@ -25,6 +25,8 @@ pub struct SplitScores<'a> {
     pub samples: &'a [SampleId],
     /// Row-major [samples, tasks], each in [0, 1].
     pub scores: &'a [f64],
+    /// Row-major [samples, tasks]; NaN where there is none.
+    pub labels: &'a [f32],
 }
 
 /// Writes `predictions.parquet`: entity, snapshot, split, task, class (NULL for binary tasks), label
@@ -65,17 +67,18 @@ fn rows(
     for part in splits {
         for (column, &task) in tasks.iter().enumerate() {
             for (row, &sample) in part.samples.iter().enumerate() {
+                let place = row * tasks.len() + column;
                 rows.push(Row {
                     split: part.split,
                     task,
                     sample,
-                    score: part.scores[row * tasks.len() + column],
+                    label: part.labels[place],
+                    score: part.scores[place],
                 });
             }
         }
     }
-    let label =
-        |row: &Row| Some(dataset.label(row.sample, row.task)).filter(|label| !label.is_nan());
+    let label = |row: &Row| Some(row.label).filter(|label| !label.is_nan());
     let task_name = |row: &Row| dataset.schema().tasks[row.task].name.as_str();
     let snapshots = rows.iter().map(|row| dataset.snapshot_ms(row.sample));
     let columns: [ArrayRef; 7] = [
@@ -100,6 +103,7 @@ struct Row {
     split: Split,
     task: usize,
     sample: SampleId,
+    label: f32,
     score: f64,
 }
 

@@ -10,11 +10,12 @@ use supermoe_nn::{
 use crate::batch_order::evaluation_order;
 use crate::error::TrainError;
 use crate::finetune_params::Freeze;
-use crate::fit::{Evaluation, Objective, StepLoss};
+
 use crate::model::Encoded;
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
+use crate::objective::{Evaluation, Objective, StepLoss};
 use crate::random::{Purpose, mix_key, shuffle, stream};
 use crate::task_scores::{mean_auc, task_scores};
 
@@ -62,10 +63,10 @@ impl Labels {
         Labels(None)
     }
 
-    /// The labels of training and validation are exchanged within their split.
+    /// The labels of samples are exchanged within each split.
     pub fn shuffled(dataset: &Dataset, seed: u64) -> Labels {
         let mut source: Vec<SampleId> = (0..dataset.len() as u32).map(SampleId).collect();
-        for (number, split) in [Split::Train, Split::Valid].into_iter().enumerate() {
+        for (number, split) in Split::ALL.into_iter().enumerate() {
             let samples = dataset.split(split);
             let mut mixed = samples.clone();
             shuffle(

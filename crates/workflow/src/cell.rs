@@ -193,8 +193,7 @@ impl RunField {
 /// What an environment variable of a shell command stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CommandValue {
-    /// A value that is known before the run. `value` holds strings as they are; numbers,
-    /// booleans, lists and maps as JSON.
+    /// A value that is known before the run; nothing is the empty text.
     Value { expression: String, value: Value },
     /// The paths of an input port, joined by newlines; empty where the input is absent.
     Input { port: String },
@@ -202,6 +201,21 @@ pub enum CommandValue {
     Output { port: String },
     /// A fact of the run.
     Run(RunName),
+}
+
+impl CommandValue {
+    /// The variable's text where it is known before the run: texts as they are, nothing as the
+    /// empty text, all else as JSON.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            CommandValue::Value { value, .. } => Some(match value {
+                Value::Null => String::new(),
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            }),
+            CommandValue::Input { .. } | CommandValue::Output { .. } | CommandValue::Run(_) => None,
+        }
+    }
 }
 
 /// One artifact that an input port gets.

@@ -10,7 +10,7 @@ use crate::diagnostics::Diagnostic;
 use crate::expression::{Expression, Mistake, Part, Path};
 use crate::nearest;
 use crate::scope::Scope;
-use crate::session::{Reported, Session, locate};
+use crate::session::{MAX_IN_ONE_TEXT, Reported, Session, locate};
 use crate::shell_quotes::in_single_quotes;
 use crate::source::Span;
 
@@ -34,8 +34,12 @@ pub(crate) fn rewrite(
     let template = session.template(span, text)?;
     let mut values = IndexMap::new();
     let mut command = String::with_capacity(text.len() + 16);
+    let before = session.errors.pushed();
     let mut failed = false;
     for part in &template.parts {
+        if session.errors.pushed() >= before + MAX_IN_ONE_TEXT {
+            break;
+        }
         match part {
             Part::Text(text) => command.push_str(text),
             Part::Expression {
@@ -79,15 +83,17 @@ fn value(
     ports: &Ports<'_>,
     cache: bool,
 ) -> Result<CommandValue, Reported> {
-    let paths = expression.paths();
-    let Some(path) = paths
-        .iter()
-        .find(|path| matches!(path.root(), "inputs" | "outputs" | "run"))
-    else {
+    let named = |path: &Path<'_>| matches!(path.root(), "inputs" | "outputs" | "run");
+    let path = match expression.as_path() {
+        Some(path) => Some(*path).filter(named),
+        None => expression.paths().into_iter().find(named),
+    };
+    let Some(path) = path else {
         let resolved = session.evaluate(span, text, expression, scope)?;
         // A number keeps the digits that it was written with.
         let value = match (&resolved.value, &resolved.digits) {
             (Value::Number(_), Some(digits)) => Value::String(digits.clone()),
+            (Value::Null, _) => Value::String(String::new()),
             _ => resolved.value,
         };
         if value.as_str().is_some_and(|text| text.contains('\0')) {
@@ -107,10 +113,10 @@ fn value(
         });
     };
     let known = match path.root() {
-        "run" => run(path, cache).map(|name| Some(CommandValue::Run(name))),
-        "inputs" => port(path, ports.inputs, ports.unknown, "input")
+        "run" => run(&path, cache).map(|name| Some(CommandValue::Run(name))),
+        "inputs" => port(&path, ports.inputs, ports.unknown, "input")
             .map(|port| port.map(|port| CommandValue::Input { port })),
-        _ => port(path, ports.outputs, ports.unknown, "output")
+        _ => port(&path, ports.outputs, ports.unknown, "output")
             .map(|port| port.map(|port| CommandValue::Output { port })),
     };
     let known = match known {
@@ -118,7 +124,7 @@ fn value(
         Ok(None) => return Err(Reported),
         Err(mistake) => return Err(session.mistake(span, text, &mistake)),
     };
-    if !matches!(expression, Expression::Path(_)) {
+    if expression.as_path().is_none() {
         let message = format!(
             "`{}` is known only when the stage runs and cannot be part of an expression",
             path.text
@@ -127,7 +133,7 @@ fn value(
             span,
             text,
             &not_allowed(
-                Some(*path),
+                Some(path),
                 message,
                 "Let it stand alone in ${{ }} and decide in the shell.",
             ),
@@ -219,41 +225,52 @@ fn port(
 
 /// The variable that holds a value: the same one for the same value, else a new one.
 fn variable(values: &mut IndexMap<String, CommandValue>, value: CommandValue) -> String {
-    if let Some((name, _)) = values.iter().find(|(_, other)| **other == value) {
-        return name.clone();
-    }
-    let letters = |text: &str| -> String {
-        text.chars()
-            .map(|letter| {
-                if letter.is_ascii_alphanumeric() {
-                    letter
-                } else {
-                    '_'
+    let mut name = match &value {
+        CommandValue::Value { .. } => {
+            let mut known = 0;
+            for (name, other) in values.iter() {
+                if *other == value {
+                    return name.clone();
                 }
-            })
-            .collect()
-    };
-    let base = match &value {
-        CommandValue::Value { .. } => format!(
-            "SUPERMOE_VALUE_{}",
-            1 + values
-                .values()
-                .filter(|value| matches!(value, CommandValue::Value { .. }))
-                .count()
-        ),
-        CommandValue::Input { port } => format!("SUPERMOE_INPUT_{}", letters(port)),
-        CommandValue::Output { port } => format!("SUPERMOE_OUTPUT_{}", letters(port)),
+                known += usize::from(matches!(other, CommandValue::Value { .. }));
+            }
+            format!("SUPERMOE_VALUE_{}", known + 1)
+        }
+        CommandValue::Input { port } => with_letters("SUPERMOE_INPUT_", port),
+        CommandValue::Output { port } => with_letters("SUPERMOE_OUTPUT_", port),
         // SUPERMOE_RUN itself marks the processes of a run.
-        CommandValue::Run(name) => format!("SUPERMOE_FACT_{}", name.name()),
+        CommandValue::Run(name) => with_letters("SUPERMOE_FACT_", name.name()),
     };
-    let mut name = base.clone();
+    // Two ports that differ in a sign alone read alike here.
+    let length = name.len();
     let mut more = 1;
-    while values.contains_key(&name) {
-        more += 1;
-        name = format!("{base}_{more}");
+    loop {
+        match values.get(&name) {
+            None => break,
+            Some(other) if *other == value => return name,
+            Some(_) => {
+                more += 1;
+                name.truncate(length);
+                name.push_str(&format!("_{more}"));
+            }
+        }
     }
     values.insert(name.clone(), value);
     name
+}
+
+/// A name with `_` for every sign that a variable's name cannot have.
+fn with_letters(start: &str, name: &str) -> String {
+    let mut text = String::with_capacity(start.len() + name.len());
+    text.push_str(start);
+    text.extend(name.chars().map(|letter| {
+        if letter.is_ascii_alphanumeric() {
+            letter
+        } else {
+            '_'
+        }
+    }));
+    text
 }
 
 fn warn_of_single_quotes(session: &mut Session<'_>, span: Span, text: &str, parts: &[Part<'_>]) {

@@ -54,11 +54,11 @@ pub(crate) fn output_ports(
         ));
     };
     for (port, kind) in declared {
-        let inner = format!("{pointer}/{}", escaped(port));
+        let inner = || format!("{pointer}/{}", escaped(port));
         if !name::is_name(port) {
             result = Err(wrong(
                 session,
-                &inner,
+                &inner(),
                 format!("`{port}` is no name of an output"),
                 name::RULES.to_owned(),
             ));
@@ -67,10 +67,8 @@ pub(crate) fn output_ports(
         let given = PortType::ALL
             .into_iter()
             .filter(|kind| *kind != PortType::Any);
-        match given
-            .clone()
-            .find(|known| kind.as_str() == Some(known.name()))
-        {
+        let written = kind.as_str();
+        match given.clone().find(|known| written == Some(known.name())) {
             Some(port_type) if !ports.contains_key(port) => {
                 ports.insert(
                     port.clone(),
@@ -84,7 +82,7 @@ pub(crate) fn output_ports(
             Some(_) => {
                 result = Err(wrong(
                     session,
-                    &inner,
+                    &inner(),
                     format!("`{}` has the output `{port}` already", plugin.name()),
                     "Choose another name.".to_owned(),
                 ))
@@ -99,7 +97,7 @@ pub(crate) fn output_ports(
                 );
                 result = Err(wrong(
                     session,
-                    &inner,
+                    &inner(),
                     format!(
                         "the output `{port}` has to be of a type such as file or folder, found {found}"
                     ),

@@ -111,6 +111,8 @@ pub struct Diagnostics {
     items: Vec<Diagnostic>,
     seen: HashSet<(Code, usize, usize, String)>,
     severity: DiagnosticSeverity,
+    /// How many were pushed, those that stood there already too.
+    pushed: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -135,6 +137,7 @@ impl Diagnostics {
     /// Keeps a diagnostic unless one with the same code stands at the same place already, as
     /// happens when all cells of a matrix share a mistake.
     pub(crate) fn push(&mut self, diagnostic: Diagnostic) {
+        self.pushed += 1;
         if let (Some(source), Some((span, _))) = (&diagnostic.source, diagnostic.labels.first()) {
             let place = source.text().as_ptr() as usize;
             let key = (
@@ -148,6 +151,11 @@ impl Diagnostics {
             }
         }
         self.items.push(diagnostic);
+    }
+
+    /// How many were reported, repetitions included: a measure of work.
+    pub(crate) fn pushed(&self) -> usize {
+        self.pushed
     }
 
     pub(crate) fn sorted(mut self) -> Self {

@@ -189,6 +189,9 @@ pub(crate) fn stage_secrets(
     known: Option<&[String]>,
     env: &[String],
 ) -> Result<Vec<String>, Reported> {
+    if node.is_none() {
+        return Ok(Vec::new());
+    }
     let names = secrets(session, node, &format!("`secrets` of `{stage}`"))?;
     let mut wrong = false;
     for (name, span) in &names {

@@ -23,6 +23,8 @@ pub(crate) struct Files {
 enum PathKind {
     File,
     Folder,
+    /// A device, a socket, a pipe.
+    Other,
 }
 
 /// The input that a place belongs to, for messages.
@@ -52,13 +54,14 @@ impl Files {
         if let Some(kind) = self.kinds.get(path) {
             return *kind;
         }
-        let kind = std::fs::metadata(path).ok().map(|found| {
-            if found.is_dir() {
-                PathKind::Folder
-            } else {
-                PathKind::File
-            }
-        });
+        let kind =
+            std::fs::metadata(path)
+                .ok()
+                .map(|found| match (found.is_dir(), found.is_file()) {
+                    (true, _) => PathKind::Folder,
+                    (_, true) => PathKind::File,
+                    _ => PathKind::Other,
+                });
         self.kinds.insert(path.to_owned(), kind);
         kind
     }
@@ -97,6 +100,18 @@ impl Files {
                 help,
             ));
         };
+        if kind == PathKind::Other {
+            let message = format!(
+                "the path `{text}` of the input `{port}` of `{stage}` is neither a file nor a folder"
+            );
+            return Err(session.error(
+                Code::PathKind,
+                span,
+                message,
+                "a device, socket or pipe",
+                "Name a file or a folder.",
+            ));
+        }
         let given = if kind == PathKind::Folder {
             PortType::Folder
         } else {

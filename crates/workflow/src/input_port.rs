@@ -96,7 +96,7 @@ pub(crate) fn texts(
     place: &Place<'_>,
     entry: &Entry<'_>,
 ) -> Result<Vec<(String, Span)>, Reported> {
-    let what = format!("the input `{}` of `{}`", entry.key, here.draft.node.name);
+    let what = || format!("the input `{}` of `{}`", entry.key, here.draft.node.name);
     const EXPECTED: &str =
         "stage.port, a path that begins with ./, a URL, ref:name, or a list of these";
     let nodes: &[Node<'_>] = match &entry.value.kind {
@@ -107,7 +107,7 @@ pub(crate) fn texts(
             return Err(session.error(
                 Code::WrongKind,
                 span_of(entry),
-                format!("{what} has to be {EXPECTED}, found {found}"),
+                format!("{} has to be {EXPECTED}, found {found}", what()),
                 "not an input",
                 "Write for example prepare.dataset or ./data/file.csv.",
             ));
@@ -119,7 +119,7 @@ pub(crate) fn texts(
         let Kind::Text(text) = &node.kind else {
             session.wrong_kind(
                 node,
-                &format!("an item of {what}"),
+                &format!("an item of {}", what()),
                 "stage.port, a path that begins with ./, a URL or ref:name",
             );
             wrong = true;
@@ -145,7 +145,8 @@ pub(crate) fn texts(
                     Code::WrongKind,
                     node.span,
                     format!(
-                        "{what} has to be {EXPECTED}, the expression gives {}",
+                        "{} has to be {EXPECTED}, the expression gives {}",
+                        what(),
                         describe_value(&other)
                     ),
                     "not an input",

@@ -25,6 +25,7 @@ mod dag;
 mod declared_outputs;
 mod document;
 mod draft;
+mod draft_stage;
 mod duration;
 mod environment;
 mod expand;
@@ -34,10 +35,13 @@ mod fields;
 mod input_port;
 mod input_text;
 mod join;
+mod map_builder;
 mod nearest;
 mod node;
+mod override_params;
 mod param_mistakes;
 mod parse;
+mod port_mistakes;
 mod publish;
 mod resolve;
 mod scalar;
@@ -50,6 +54,7 @@ mod size;
 mod variant;
 mod wire;
 mod wiring;
+mod yaml_mistakes;
 
 pub use cell::{
     Cell, CellId, CellInput, CommandValue, InputSource, Resources, Retry, RunFacts, RunField,

@@ -1,44 +1,98 @@
 //! The right name that is nearest to a wrong one.
 
 /// More names than this are not compared: a list so long is made by a program.
-const MOST_COMPARED: usize = 20_000;
+const MOST_COMPARED: usize = 2_000;
 
 /// The candidate that was most likely meant, if any is near enough.
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    let length = name.chars().count();
-    if length > 100 {
+    let wrong = Spelling::new(name);
+    if wrong.length > 100 {
         return None;
     }
     candidates
         .into_iter()
         .take(MOST_COMPARED)
         .filter(|candidate| candidate.len() <= 200)
-        .filter_map(|candidate| {
-            let lower = candidate.to_lowercase();
-            let most = (length.max(lower.chars().count()) / 3).max(1);
-            let begins = length >= 3
-                && (lower.starts_with(&name) || (lower.len() >= 3 && name.starts_with(&lower)));
-            let same_but_signs = squeezed(&lower) == squeezed(&name);
-            if lower.len().abs_diff(name.len()) > most * 4 && !begins {
-                return None;
-            }
-            let distance = strsim::damerau_levenshtein(&name, &lower);
-            // A single letter is near to every other.
-            let near = same_but_signs || begins || (distance <= most && length > 1);
-            near.then_some((if same_but_signs { 0 } else { distance }, candidate))
-        })
+        .filter_map(|candidate| Some((wrong.distance(candidate)?, candidate)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-fn squeezed(name: &str) -> String {
-    name.chars()
+/// A wrong name, ready to be compared with many right ones.
+struct Spelling<'n> {
+    name: &'n str,
+    /// Characters of the name.
+    length: usize,
+    counts: [u8; 32],
+}
+
+impl<'n> Spelling<'n> {
+    fn new(name: &'n str) -> Self {
+        Spelling {
+            name,
+            length: name.chars().count(),
+            counts: counts(name),
+        }
+    }
+
+    /// How far a right name is from this wrong one; none where it is too far to be meant. Upper
+    /// and lower case, `_` and `-` make no difference.
+    fn distance(&self, right: &str) -> Option<usize> {
+        let begins = self.length >= 3
+            && (begins_with(right, self.name)
+                || (right.len() >= 3 && begins_with(self.name, right)));
+        let most = (self.length.max(right.chars().count()) / 3).max(1);
+        if !begins && self.least_edits(right) > most {
+            return None;
+        }
+        let (wrong, right) = (plain(self.name), plain(right));
+        let distance = strsim::osa_distance(&wrong, &right);
+        // A single letter is near to every other.
+        (begins || distance == 0 || (self.length > 1 && distance <= most)).then_some(distance)
+    }
+
+    /// A number of edits that is certainly needed: an edit changes at most one letter to another,
+    /// and a letter has at most four bytes.
+    fn least_edits(&self, right: &str) -> usize {
+        let (mut more, mut less) = (0, 0);
+        for (ours, theirs) in self.counts.iter().zip(counts(right)) {
+            more += usize::from(ours.saturating_sub(theirs));
+            less += usize::from(theirs.saturating_sub(*ours));
+        }
+        more.max(less) / 4usize.pow(u32::from(!(self.name.is_ascii() && right.is_ascii())))
+    }
+}
+
+/// How often each letter and digit stands in a name, by its last five bits.
+fn counts(name: &str) -> [u8; 32] {
+    let mut counts = [0u8; 32];
+    for byte in name.bytes().filter(|byte| !byte.is_ascii_punctuation()) {
+        let count = &mut counts[usize::from(byte & 31)];
+        *count = count.saturating_add(1);
+    }
+    counts
+}
+
+fn begins_with(name: &str, start: &str) -> bool {
+    name.get(..start.len())
+        .is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
+/// A name in lower case and without signs; all of it where it has nothing else.
+fn plain(name: &str) -> String {
+    let plain: String = name
+        .to_lowercase()
+        .chars()
         .filter(|letter| letter.is_alphanumeric())
-        .collect()
+        .collect();
+    if plain.is_empty() {
+        name.to_owned()
+    } else {
+        plain
+    }
 }
 
 /// What to do about an unknown name: the nearest right one, or all of them where they are few.
@@ -92,6 +146,7 @@ mod tests {
         }
         assert_eq!(nearest("optimizer", names), None);
         assert_eq!(nearest("x", ["y"]), None);
+        assert_eq!(nearest("größe", ["grösse", "höhe"]), Some("grösse"));
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub enum Overlap {
     Skip,
     /// It waits for the one before.
     Queue,
-    /// It runs beside it.
-    Allow,
+    /// The one before is stopped for it.
+    Cancel,
 }
 
 impl CatchUp {
@@ -63,7 +63,7 @@ impl Overlap {
     const WORDS: [(&str, Overlap); 3] = [
         ("skip", Overlap::Skip),
         ("queue", Overlap::Queue),
-        ("allow", Overlap::Allow),
+        ("cancel", Overlap::Cancel),
     ];
 }
 

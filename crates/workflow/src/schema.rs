@@ -132,7 +132,7 @@ fn on() -> Value {
                 "cron": { "type": "string", "description": "Minute, hour, day of month, month, day of week." },
                 "timezone": { "type": "string", "default": "UTC", "description": "An IANA time zone." },
                 "catch_up": { "enum": ["none", "latest", "all"], "default": "latest" },
-                "overlap": { "enum": ["skip", "queue", "allow"], "default": "skip" },
+                "overlap": { "enum": ["skip", "queue", "cancel"], "default": "skip" },
             },
         } },
     })

@@ -12,6 +12,13 @@ use crate::node::{Kind, Node, describe_value};
 use crate::scope::Scope;
 use crate::source::{Source, Span};
 
+/// Past that many mistakes of one file, and repetitions of mistakes by the cells of one stage,
+/// no more are looked for.
+const MAX_MISTAKES: usize = 200;
+const MAX_REPETITIONS: usize = 100;
+/// The most mistakes that are reported within one text.
+pub(crate) const MAX_IN_ONE_TEXT: usize = 20;
+
 pub(crate) struct Session<'a> {
     pub source: &'a Source,
     pub catalog: &'a Catalog,
@@ -28,6 +35,17 @@ pub(crate) struct Reported;
 pub(crate) type Leaf<T> = Result<Option<T>, Reported>;
 
 impl Session<'_> {
+    /// Whether there is nothing to gain from looking for more mistakes.
+    pub fn has_enough(&self) -> bool {
+        self.errors.len() >= MAX_MISTAKES
+    }
+
+    /// The same for the cells of one stage, of which the first began when `before` mistakes had
+    /// been pushed.
+    pub fn has_enough_of_stage(&self, before: usize) -> bool {
+        self.errors.pushed() >= before + MAX_REPETITIONS
+    }
+
     pub fn report(&mut self, diagnostic: Diagnostic) -> Reported {
         self.errors.push(diagnostic);
         Reported
@@ -202,8 +220,12 @@ impl Session<'_> {
             return self.evaluate(span, text, expression, scope);
         }
         let mut joined = String::with_capacity(text.len());
+        let before = self.errors.pushed();
         let mut failed = None;
         for part in &template.parts {
+            if self.errors.pushed() >= before + MAX_IN_ONE_TEXT {
+                break;
+            }
             match part {
                 Part::Text(text) => joined.push_str(text),
                 Part::Expression {
@@ -237,7 +259,7 @@ impl Session<'_> {
     /// A text cut into its expressions; all mistakes in it are reported.
     pub fn template<'t>(&mut self, span: Span, text: &'t str) -> Result<Template<'t>, Reported> {
         Template::read(text).map_err(|mistakes| {
-            for mistake in &mistakes {
+            for mistake in mistakes.iter().take(MAX_IN_ONE_TEXT) {
                 self.mistake(span, text, mistake);
             }
             Reported
@@ -253,6 +275,11 @@ impl Session<'_> {
         expression: &Expression<'_>,
         scope: &Scope<'_>,
     ) -> Result<Resolved, Reported> {
+        if let Some(path) = expression.as_path() {
+            return scope
+                .look_up(path, self.environment)
+                .map_err(|mistake| self.mistake(span, text, &mistake));
+        }
         let mut wrong = false;
         for path in expression.paths() {
             if let Err(mistake) = scope.look_up(&path, self.environment) {

@@ -5,8 +5,12 @@
 pub(crate) fn in_single_quotes(command: &str, places: &[usize]) -> Vec<bool> {
     let mut found = vec![false; places.len()];
     for (from, to) in quoted_ranges(command) {
-        for (place, found) in places.iter().zip(&mut found) {
-            *found |= (from..to).contains(place);
+        let first = places.partition_point(|place| *place < from);
+        for at in first..places.len() {
+            if places[at] >= to {
+                break;
+            }
+            found[at] = true;
         }
     }
     found

@@ -5,7 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use crate::diagnostics::Diagnostics;
+use crate::codes::Code;
+use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::name::StageName;
 use crate::node::{Kind, Node};
 use crate::parse;
@@ -49,6 +50,48 @@ impl Source {
             path: Arc::from(path.into()),
             text: text.into(),
             line_starts: Arc::new(OnceLock::new()),
+        }
+    }
+
+    /// Reads a file. Errors: it cannot be read, is too large, or is not UTF-8.
+    pub fn read(path: impl Into<PathBuf>) -> Result<Self, Diagnostics> {
+        let path = path.into();
+        let shown = path.display();
+        let failed = |code, message: String, help: &str| {
+            let mut errors = Diagnostics::errors();
+            errors.push(Diagnostic::without_source(code, message).help(help));
+            errors
+        };
+        let unreadable = |error: std::io::Error| {
+            let message = format!("{shown} cannot be read: {error}");
+            failed(
+                Code::UnreadableFile,
+                message,
+                "Check the path and who may read it.",
+            )
+        };
+        let size = std::fs::metadata(&path).map_err(unreadable)?.len();
+        if size > parse::MAX_BYTES as u64 {
+            let message = format!(
+                "{shown} has {size} bytes; at most {} are read",
+                parse::MAX_BYTES
+            );
+            let help = "Data does not belong into a workflow: give it as an input.";
+            return Err(failed(Code::FileTooLarge, message, help));
+        }
+        let bytes = std::fs::read(&path).map_err(unreadable)?;
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(Source::new(path, text)),
+            Err(error) => {
+                let at = error.utf8_error().valid_up_to();
+                let bytes = error.as_bytes();
+                let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
+                let message = format!(
+                    "{shown} is not UTF-8: byte {:#04x} in line {line}",
+                    bytes[at]
+                );
+                Err(failed(Code::NotUtf8, message, "Save the file as UTF-8."))
+            }
         }
     }
 

@@ -98,6 +98,11 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
         }
     }
 
+    /// Whether there are too many wires already, which is reported.
+    pub fn is_full(&self) -> bool {
+        self.wires > MAX_WIRES
+    }
+
     /// The wires of all cells of a stage, in order; none where its matrix or plugin is wrong.
     /// `base` holds what is the same for all cells.
     pub fn stage(
@@ -126,6 +131,7 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
             }
         };
         let mut wires = Vec::with_capacity(matrix.cells.len());
+        let before = session.errors.pushed();
         for (cell, cell_draft) in matrix.cells.iter().zip(&draft.cells) {
             let names = MatrixNames::Cell {
                 axes: &matrix.axes,
@@ -168,7 +174,7 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
             {
                 found.needs = needs;
             }
-            if self.wires > MAX_WIRES {
+            if self.is_full() {
                 let message = format!(
                     "the wires between the cells of this workflow are more than {MAX_WIRES}"
                 );
@@ -182,6 +188,9 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
                 ));
             }
             wires.push(found);
+            if session.has_enough_of_stage(before) {
+                return Err(Reported);
+            }
         }
         Ok(wires)
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMillisecondType};
 use indexmap::IndexMap;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
 
 use crate::error::EvaluateError;
@@ -67,17 +68,28 @@ impl PredictionFile {
     /// that stands there twice.
     pub fn read(artifact: &Path, matrix: IndexMap<String, Value>) -> Result<Self, EvaluateError> {
         let path = artifact.join(PREDICTIONS_FILE);
+        // The Parquet reader asserts some of what a damaged file may say of itself.
+        let read = catch_unwind(AssertUnwindSafe(|| Self::decode(&path, matrix)));
+        read.unwrap_or_else(|_| {
+            let problem = "it is damaged: its Parquet metadata contradict themselves".to_owned();
+            Err(EvaluateError::Malformed { path, problem })
+        })
+    }
+
+    fn decode(path: &Path, matrix: IndexMap<String, Value>) -> Result<Self, EvaluateError> {
         let malformed = |problem: String| EvaluateError::Malformed {
-            path: path.clone(),
+            path: path.to_owned(),
             problem,
         };
-        let file = File::open(&path).map_err(|source| EvaluateError::Io {
+        let file = File::open(path).map_err(|source| EvaluateError::Io {
             action: "open",
-            path: path.clone(),
+            path: path.to_owned(),
             source,
         })?;
-        let reader =
-            ParquetRecordBatchReaderBuilder::try_new(file).and_then(|builder| builder.build());
+        // Types come from Parquet's own schema: Arrow's copy of it may be damaged without notice.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+            .and_then(|builder| builder.build());
         let mut predictions = Self {
             matrix,
             tasks: BTreeMap::new(),

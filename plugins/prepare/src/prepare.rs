@@ -1,10 +1,11 @@
 //! From events to a dataset folder, from start to end.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use supermoe_channels::{Card, Per, Split};
 
 use crate::assemble::{Parts, assemble};
@@ -57,7 +58,7 @@ async fn run(
     names::check(params)?;
     let calendar = Calendar::new(params)?;
     let context = session::new();
-    tables::register(&context, inputs).await?;
+    unless_damaged(tables::register(&context, inputs)).await?;
     let (first, last) = reach(params, &calendar);
     reporter.progress(
         0,
@@ -65,7 +66,8 @@ async fn run(
         "snapshot",
         "reading events",
     );
-    let (events, facts) = events::read(&context, params, inputs, first..last).await?;
+    let read = events::read(&context, params, inputs, first..last);
+    let (events, facts) = unless_damaged(read).await?;
     let schema = events.rows.schema();
     let channels = channel::plan(&context, &schema, params)?;
     let totals = plan_totals(&context, &events, params, &channels)?;
@@ -98,6 +100,17 @@ async fn run(
     };
     stop(reporter)?;
     finish(parts, calendar.warnings, facts, output, reporter)
+}
+
+/// The Parquet reader asserts some of what a damaged file may say of itself.
+async fn unless_damaged<T>(
+    reading: impl Future<Output = Result<T, PrepareError>>,
+) -> Result<T, PrepareError> {
+    let read = AssertUnwindSafe(reading).catch_unwind().await;
+    read.unwrap_or_else(|_| {
+        let problem = "an input file is damaged: its Parquet metadata contradict themselves";
+        Err(PrepareError::Data(problem.to_owned()))
+    })
 }
 
 /// Microseconds: rows outside reach neither a history nor a label.

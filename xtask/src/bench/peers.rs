@@ -14,22 +14,19 @@ pub fn write_ours(folder: &Path, stages: usize) -> Result<(), TaskError> {
     let mut text = String::from("name: layers\nstages:\n");
     for index in 0..stages {
         let (layer, column) = (index / LAYER, index % LAYER);
-        let _ = write!(text, "  s{layer}_{column}:\n    uses: shell\n");
+        let _ = writeln!(text, "  s{layer}_{column}:\n    uses: shell");
         let command = if layer == 0 {
             format!("echo {column} > ${{{{ outputs.out }}}}")
         } else {
-            let _ = write!(
-                text,
-                "    inputs: {{ above: s{}_{column}.out }}\n",
-                layer - 1
-            );
+            let above = layer - 1;
+            let _ = writeln!(text, "    inputs: {{ above: s{above}_{column}.out }}");
             format!(
                 "cat ${{{{ inputs.above }}}} > ${{{{ outputs.out }}}}; echo {layer} >> ${{{{ outputs.out }}}}"
             )
         };
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "    with:\n      command: \"{command}\"\n      outputs: {{ out: file }}\n"
+            "    with:\n      command: \"{command}\"\n      outputs: {{ out: file }}"
         );
     }
     fs::write(folder.join("layers.yaml"), text).map_err(TaskError::io("layers.yaml"))?;
@@ -54,17 +51,17 @@ pub fn write_dvc(folder: &Path, stages: usize) -> Result<(), TaskError> {
     let mut text = String::from("stages:\n");
     for index in 0..stages {
         let (layer, column) = (index / LAYER, index % LAYER);
-        let _ = write!(text, "  s{layer}_{column}:\n");
+        let _ = writeln!(text, "  s{layer}_{column}:");
         if layer == 0 {
-            let _ = write!(text, "    cmd: echo {column} > o{layer}_{column}\n");
+            let _ = writeln!(text, "    cmd: echo {column} > o{layer}_{column}");
         } else {
             let above = layer - 1;
-            let _ = write!(
+            let _ = writeln!(
                 text,
-                "    cmd: cat o{above}_{column} > o{layer}_{column}; echo {layer} >> o{layer}_{column}\n    deps: [o{above}_{column}]\n"
+                "    cmd: cat o{above}_{column} > o{layer}_{column}; echo {layer} >> o{layer}_{column}\n    deps: [o{above}_{column}]"
             );
         }
-        let _ = write!(text, "    outs: [o{layer}_{column}]\n");
+        let _ = writeln!(text, "    outs: [o{layer}_{column}]");
     }
     fs::write(folder.join("dvc.yaml"), text).map_err(TaskError::io("dvc.yaml"))
 }

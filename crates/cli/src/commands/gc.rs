@@ -43,7 +43,7 @@ pub struct Arguments {
 pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
     if arguments.keep == 0 {
         return Err(Problem::input(
-            "cli::keep",
+            "supermoe::cli::keep",
             "--keep 0 would keep nothing, expected at least 1",
         )
         .help("Remove the store's folder to remove all of it")

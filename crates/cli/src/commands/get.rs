@@ -43,7 +43,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         .filter(|(stage, port)| !stage.is_empty() && !port.is_empty() && !port.contains(']'))
         .ok_or_else(|| {
             Problem::input(
-                "cli::output_name",
+                "supermoe::cli::output_name",
                 format!("`{}` names no output", arguments.output),
             )
             .help("Write a stage, a dot and its port: prepare.dataset")
@@ -75,7 +75,7 @@ fn output_of(stage: &StageRecord, port: &str) -> Result<Digest, Failure> {
         format!("Its outputs are {}", ports.join(", "))
     };
     Err(Problem::input(
-        "cli::port",
+        "supermoe::cli::port",
         format!("{} has no output `{port}`", stage.cell()),
     )
     .help(help)
@@ -92,8 +92,11 @@ async fn lay_out(
 ) -> Result<PathBuf, Failure> {
     let cannot = |path: &Path, error: std::io::Error| {
         Failure::from(
-            Problem::failed("cli::get", format!("Cannot write `{}`", path.display()))
-                .because(error),
+            Problem::failed(
+                "supermoe::cli::get",
+                format!("Cannot write `{}`", path.display()),
+            )
+            .because(error),
         )
     };
     if to.is_file() {
@@ -133,7 +136,7 @@ async fn lay_out(
 }
 
 fn taken(path: &Path, why: &str) -> Failure {
-    Problem::input("cli::get", format!("`{}` {why}", path.display()))
+    Problem::input("supermoe::cli::get", format!("`{}` {why}", path.display()))
         .help("Choose another folder with --to")
         .into()
 }

@@ -93,7 +93,7 @@ fn nothing_printed(record: &RunRecord, stage: &str) -> Problem {
         .iter()
         .any(|known| known.name.as_ref() == stage && known.state == StageState::Cached);
     let problem = Problem::input(
-        "cli::logs",
+        "supermoe::cli::logs",
         format!("`{stage}` has no log in run {}", record.run),
     );
     if cached

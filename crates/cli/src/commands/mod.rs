@@ -55,7 +55,7 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
         .enable_all()
         .build()
         .map_err(|error| {
-            Failure::from(Problem::failed("cli::runtime", "Cannot start").because(error))
+            Failure::from(Problem::failed("supermoe::cli::runtime", "Cannot start").because(error))
         })?
         .block_on(future)
 }

@@ -68,7 +68,11 @@ fn unknown(catalog: &Catalog, name: &str) -> Problem {
             catalog.names().collect::<Vec<_>>().join(", ")
         ),
     };
-    Problem::input("cli::plugin", format!("There is no plugin `{name}`")).help(help)
+    Problem::input(
+        "supermoe::cli::plugin",
+        format!("There is no plugin `{name}`"),
+    )
+    .help(help)
 }
 
 fn document(entry: &PluginEntry) -> Value {
@@ -231,17 +235,37 @@ fn ports(manifest: &Manifest, screen: &Screen) -> String {
 }
 
 fn param_table(params: &[ParamRow], screen: &Screen) -> String {
+    let row = |param: &ParamRow, description: &str| {
+        vec![
+            format!("  {}", param.name),
+            param.takes.clone(),
+            screen.dim(description),
+        ]
+    };
     let rows: Vec<Vec<String>> = params
         .iter()
-        .map(|param| {
-            vec![
-                format!("  {}", param.name),
-                param.takes.clone(),
-                screen.dim(&param.description),
-            ]
-        })
+        .map(|param| row(param, &param.description))
         .collect();
-    table::columns(&rows)
+    let beside = table::columns(&rows);
+    if beside
+        .lines()
+        .all(|line| console::measure_text_width(line) <= screen.width)
+    {
+        return beside;
+    }
+    // Too wide: each description stands under its param.
+    let names: Vec<Vec<String>> = params.iter().map(|param| row(param, "")).collect();
+    table::columns(&names)
+        .lines()
+        .zip(params)
+        .map(|(line, param)| {
+            let below: String = table::wrapped(&param.description, screen.width, 6)
+                .iter()
+                .map(|line| format!("{}\n", screen.dim(line)))
+                .collect();
+            format!("{line}\n{below}")
+        })
+        .collect()
 }
 
 fn facts(manifest: &Manifest) -> String {

@@ -102,7 +102,8 @@ impl Arguments {
     fn options(&self, project: &Project, workflow: &Workflow) -> Result<RunOptions, Failure> {
         let program = std::env::current_exe().map_err(|error| {
             Failure::from(
-                Problem::failed("cli::program", "Cannot find this program itself").because(error),
+                Problem::failed("supermoe::cli::program", "Cannot find this program itself")
+                    .because(error),
             )
         })?;
         let machine = Slots::of_this_machine();
@@ -132,7 +133,9 @@ async fn run(
     let url = project.store_url(workflow.store.as_deref())?;
     let (sender, stop) = stop_channel();
     stop_on_signals(sender).map_err(|error| {
-        Failure::from(Problem::failed("cli::signals", "Cannot listen to signals").because(error))
+        Failure::from(
+            Problem::failed("supermoe::cli::signals", "Cannot listen to signals").because(error),
+        )
     })?;
     let store = project.open(&url).await?;
     project.remember_store(&url);
@@ -210,8 +213,8 @@ fn log_hint(project: &Project) -> LogHint {
 pub fn engine_failed(error: EngineError) -> Failure {
     let message = error.to_string();
     if error.is_wrong_input() {
-        Problem::input("cli::selection", message).into()
+        Problem::input("supermoe::cli::selection", message).into()
     } else {
-        Problem::failed("engine::failed", message).into()
+        Problem::failed("supermoe::engine::failed", message).into()
     }
 }

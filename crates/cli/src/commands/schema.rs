@@ -111,8 +111,11 @@ fn titled(schema: Value, title: &str, description: &str) -> Value {
 fn write_one(path: &Path, schema: &Value) -> Result<(), Failure> {
     let cannot = |error: std::io::Error| {
         Failure::from(
-            Problem::failed("cli::schema", format!("Cannot write `{}`", path.display()))
-                .because(error),
+            Problem::failed(
+                "supermoe::cli::schema",
+                format!("Cannot write `{}`", path.display()),
+            )
+            .because(error),
         )
     };
     let mut text = serde_json::to_string_pretty(schema)

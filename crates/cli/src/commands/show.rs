@@ -56,7 +56,7 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
 
 /// A run that cannot be read back.
 pub fn record_failed(error: supermoe_engine::RecordError) -> Failure {
-    Problem::failed("store::run", error.to_string()).into()
+    Problem::failed("supermoe::store::run", error.to_string()).into()
 }
 
 fn text(record: &RunRecord, screen: &Screen, all: bool) -> String {

@@ -23,14 +23,17 @@ pub struct Arguments {
 pub fn execute(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let plugin = built_ins::named(&arguments.name).ok_or_else(|| {
         Problem::input(
-            "cli::worker",
+            "supermoe::cli::worker",
             format!("There is no built-in plugin `{}`", arguments.name),
         )
         .help("The engine starts workers; `supermoe plugins` lists the plugins")
     })?;
     let request = env::var_os(REQUEST_VARIABLE).ok_or_else(|| {
-        Problem::input("cli::worker", format!("{REQUEST_VARIABLE} is not set"))
-            .help("The engine starts workers: use `supermoe run`")
+        Problem::input(
+            "supermoe::cli::worker",
+            format!("{REQUEST_VARIABLE} is not set"),
+        )
+        .help("The engine starts workers: use `supermoe run`")
     })?;
     let events = env::var_os(EVENTS_VARIABLE).map(PathBuf::from);
     Ok(serve_request(

@@ -177,18 +177,18 @@ impl Fancy {
             .map_or(MOST_LINES, |(rows, _)| usize::from(rows))
             .min(MOST_LINES);
         let lines = frame(&self.tally, self.clock.now(), &self.screen, height);
+        // Lines go and come at the top, so that the total stays at the bottom.
         while self.lines.len() > lines.len() {
-            if let Some(bar) = self.lines.pop() {
-                bar.finish_and_clear();
-                self.bars.remove(&bar);
-            }
+            let bar = self.lines.remove(0);
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
         }
         while self.lines.len() < lines.len() {
             // The template is a constant that is right.
             let style = ProgressStyle::with_template("{msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner());
-            let bar = self.bars.add(ProgressBar::no_length().with_style(style));
-            self.lines.push(bar);
+            let bar = ProgressBar::no_length().with_style(style);
+            self.lines.insert(0, self.bars.insert(0, bar));
         }
         for (bar, line) in self.lines.iter().zip(lines) {
             bar.set_message(line);

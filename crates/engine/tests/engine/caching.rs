@@ -104,7 +104,7 @@ fn a_changed_leaf_runs_what_depends_on_it_and_the_plan_says_so() {
         (&reason["kind"], &reason["field"]),
         (&Value::from("param_changed"), &Value::from("with.command"))
     );
-    assert_eq!(reason["line"], 14);
+    assert_eq!(reason["line"], 15);
     assert!(
         reason["old"]
             .as_str()

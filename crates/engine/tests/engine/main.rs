@@ -1,5 +1,7 @@
 //! Whole runs of small workflows with real processes on a store in a temporary folder.
 
 mod caching;
+mod explaining;
 mod project;
+mod random_graphs;
 mod running;

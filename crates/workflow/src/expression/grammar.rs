@@ -58,6 +58,14 @@ impl<'t> Path<'t> {
 }
 
 impl<'t> Expression<'t> {
+    /// The name, where it is nothing else.
+    pub fn as_path(&self) -> Option<&Path<'t>> {
+        match self {
+            Expression::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+
     /// All names in it, from left to right.
     pub fn paths(&self) -> Vec<Path<'t>> {
         let mut paths = Vec::new();

@@ -4,6 +4,9 @@ use crate::codes::Code;
 use crate::expression::Mistake;
 use crate::expression::grammar::{self, Expression};
 
+/// The most expressions in one text.
+const MAX_EXPRESSIONS: usize = 1000;
+
 /// A text with expressions in it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Template<'t> {
@@ -27,9 +30,22 @@ impl<'t> Template<'t> {
         let mut parts = Vec::new();
         let mut mistakes = Vec::new();
         let mut at = 0;
+        let mut expressions = 0;
         while let Some(start) = text[at..].find("${{").map(|found| at + found) {
             if start > at {
                 parts.push(Part::Text(&text[at..start]));
+            }
+            expressions += 1;
+            if expressions > MAX_EXPRESSIONS {
+                mistakes.push(Mistake {
+                    start,
+                    end: start + 3,
+                    code: Code::ExpressionSyntax,
+                    message: format!("one text holds more than {MAX_EXPRESSIONS} expressions"),
+                    help: "Give long values as an input, or split the text.".to_owned(),
+                });
+                at = text.len();
+                break;
             }
             let Some(inner_end) = closing(text, start + 3) else {
                 let end = text[start..]
@@ -146,6 +162,14 @@ mod tests {
         );
         let mistakes = Template::read("${{ 'abc }}").expect_err("open quote");
         assert_eq!(mistakes[0].code, Code::ExpressionSyntax);
+    }
+
+    #[test]
+    fn expressions_of_one_text_are_bounded() {
+        assert!(Template::read(&"${{ params.a }}".repeat(MAX_EXPRESSIONS)).is_ok());
+        let mistakes =
+            Template::read(&"${{ params.a }}".repeat(MAX_EXPRESSIONS + 1)).expect_err("too many");
+        assert_eq!(mistakes.len(), 1);
     }
 
     proptest! {

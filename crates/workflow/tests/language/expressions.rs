@@ -41,7 +41,7 @@ fn a_value_is_never_part_of_the_command() {
         [
             r#"SUPERMOE_VALUE_2="1.10""#,
             r#"SUPERMOE_VALUE_3=[1,"two"]"#,
-            "SUPERMOE_VALUE_4=null"
+            r#"SUPERMOE_VALUE_4="""#
         ]
     );
 }
@@ -165,4 +165,50 @@ fn names_that_nothing_hangs_on_are_checked_too() {
 fn an_expression_in_single_quotes_is_warned_of() {
     let compiled = Fixture::default().compile(&with_stages("  a:\n    uses: shell\n    matrix: { x: [1, 2] }\n    with:\n      command: echo '${{ matrix.x }}' \"${{ matrix.x }}\"\n")).expect("right");
     insta::assert_snapshot!(compiled.warnings.render(100, false));
+}
+
+#[test]
+fn variables_of_the_process_are_read_within_env_alone() {
+    let text = |env: &str| {
+        with_stages(&format!(
+            "  a: {{ uses: shell, env: {{ {env} }}, with: {{ command: \"echo ${{{{ env.DATA }}}}\" }} }}\n"
+        ))
+    };
+    let compiled = workflow(&text("HOME: , DATA: \"${{ env.HOME }}/data\""));
+    assert_eq!(cell(&compiled, "a").env["DATA"], "/home/u/data");
+    let compiled = workflow(&text("DATA: \"${{ env.DATA || '/default' }}\""));
+    assert_eq!(cell(&compiled, "a").env["DATA"], "/default");
+    assert_eq!(
+        codes(&text("DATA: \"${{ env.HOME }}/data\"")),
+        ["unknown_variable"]
+    );
+    assert_eq!(codes(&text("HOME: x")), ["unknown_variable"]);
+    assert_eq!(codes(&text("SUPERMOE_X: x, DATA: y")), ["invalid_variable"]);
+}
+
+#[test]
+fn mistakes_are_marked_in_texts_of_all_kinds() {
+    insta::assert_snapshot!(crate::fixture::errors(
+        "\
+name: w
+stages:
+  block:
+    uses: shell
+    with:
+      command: |
+        echo é
+        cat ${{ params.a }} \"${{ matrix.b }}\"
+  folded:
+    uses: shell
+    with:
+      command: >-
+        echo
+        ${{ true &&
+        params.c }}
+  quoted:
+    uses: shell
+    with: { command: \"\\techo \\\"${{ 'a' == 5 }}\\\" \\x24{{ ${{ d }}\" }
+  open: { uses: shell, with: { command: 'echo ${{ params.x' } }
+"
+    ));
 }

@@ -51,6 +51,7 @@ fn wrong_inputs_are_refused() {
         ("{ a: \"\" }", "invalid_input"),
         ("{ a: 5 }", "wrong_kind"),
         ("{ a: { b: c } }", "wrong_kind"),
+        ("{ a: /dev/null }", "path_kind"),
         ("{ a.b: ./dir }", "invalid_name"),
         ("[./dir]", "wrong_kind"),
     ] {

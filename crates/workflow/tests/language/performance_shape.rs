@@ -17,9 +17,9 @@ pub fn layers(count: usize) -> String {
         } else {
             "echo x > \\\"${{ outputs.out }}\\\""
         };
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "    with: {{ command: \"{command}\", outputs: {{ out: file }} }}\n"
+            "    with: {{ command: \"{command}\", outputs: {{ out: file }} }} # é"
         );
     }
     text
@@ -55,4 +55,23 @@ fn too_many_wires_are_refused() {
         "name: w\nstages:\n  a: {{ uses: shell, matrix: {{ s: [{seeds}] }}, with: {{ command: x, outputs: {{ out: file }} }} }}\n  b: {{ uses: shell, matrix: {{ t: [{seeds}] }}, inputs: {{ x: a.*.out }}, with: {{ command: x }} }}\n"
     );
     assert_eq!(codes(&text), ["too_many_wires"]);
+}
+
+#[test]
+fn thousands_of_mistakes_take_no_thousands_of_seconds() {
+    let mut text = "name: w\nstages:\n".to_owned();
+    for at in 0..5000 {
+        let _ = writeln!(
+            text,
+            "  stage{at}: {{ uses: shell, needs: stge{at}, with: {{ command: x }} }}"
+        );
+    }
+    assert!(codes(&text).len() >= 200);
+    let seeds: Vec<String> = (0..5000).map(|seed| seed.to_string()).collect();
+    let _ = writeln!(
+        text,
+        "  m: {{ uses: shell, matrix: {{ s: [{}] }}, needs: stgee, with: {{ command: \"${{{{ matrix.t }}}}\" }} }}",
+        seeds.join(",")
+    );
+    assert!(codes(&text).len() >= 200);
 }

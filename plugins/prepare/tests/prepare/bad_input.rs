@@ -1,6 +1,6 @@
 //! Wrong params and wrong data end with a message that names them.
 
-use crate::support::{prepare_csv, shop};
+use crate::support::{prepare_csv, prepare_files, shop};
 use serde_json::{Value, json};
 
 const EVENTS: &str = "\
@@ -30,7 +30,7 @@ fn assert_starts(message: &str, start: &str) {
 #[test]
 fn files() {
     let params = shop();
-    let of = |csv: &str| prepare_csv(&params, csv).err().expect("an error");
+    let of = |csv: &str| prepare_csv(&params, csv).expect_err("an error");
     assert_eq!(of(""), "input `events`: events.csv is empty");
     assert_eq!(
         of("user,day,item,amount\n"),
@@ -44,6 +44,38 @@ fn files() {
         &of("user,day,item,amount\na,2020-02-10,x,2,3\n"),
         "input `events`: ",
     );
+}
+
+#[test]
+fn damaged_parquet() {
+    let data = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../examples/data/transactions-2009-2010.parquet"
+    );
+    let whole = std::fs::read(data).expect("the file of the examples");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("events.parquet");
+    let mut params = shop();
+    params["entity"] = json!("customer_id");
+    params["time"] = json!("invoice_date");
+    let of = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).expect("a file");
+        prepare_files(&params, std::slice::from_ref(&file)).expect_err("it is damaged")
+    };
+    assert_starts(&of(&whole[..whole.len() / 2]), "input `events`: ");
+    assert_starts(&of(b"PAR1"), "input `events`: ");
+    assert!(
+        of(b"no parquet")
+            .ends_with("events.parquet is no Parquet file: it does not begin with PAR1")
+    );
+    // Places in the footer, which says where columns are.
+    for from_end in (9..1500).step_by(100) {
+        let mut bytes = whole.clone();
+        let place = bytes.len() - from_end;
+        bytes[place] = !bytes[place];
+        // Any message will do: what matters is that there is one.
+        assert!(!of(&bytes).is_empty());
+    }
 }
 
 #[test]

@@ -66,9 +66,9 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
 fn failed(error: ScaffoldError) -> Failure {
     let message = error.to_string();
     match error {
-        ScaffoldError::Write { .. } => Problem::failed("cli::plugin_new", message).into(),
+        ScaffoldError::Write { .. } => Problem::failed("supermoe::cli::plugin_new", message).into(),
         ScaffoldError::Language(_) | ScaffoldError::Name(_) | ScaffoldError::Exists(_) => {
-            Problem::input("cli::plugin_new", message).into()
+            Problem::input("supermoe::cli::plugin_new", message).into()
         }
     }
 }

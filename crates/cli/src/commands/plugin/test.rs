@@ -39,7 +39,7 @@ pub struct Arguments {
 pub fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     if !arguments.path.join(MANIFEST_FILE).is_file() {
         return Err(Problem::input(
-            "cli::plugin_folder",
+            "supermoe::cli::plugin_folder",
             format!("`{}` has no {MANIFEST_FILE}", arguments.path.display()),
         )
         .help("Give the folder of a plugin; `supermoe plugin new` makes one")

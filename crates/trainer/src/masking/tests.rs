@@ -1,0 +1,196 @@
+//! Masks of batches of the made-up shop.
+
+use supermoe_channels::{Dataset, Split};
+
+use super::*;
+use crate::random::{Purpose, stream};
+use crate::tiny_retail;
+
+fn masked(
+    mode: MaskMode,
+    predict: &[&str],
+    rate: f64,
+) -> (Dataset, Masking, PackedBatch, MaskedBatch) {
+    let dataset = tiny_retail::dataset(60);
+    let names: Vec<String> = predict.iter().map(|name| name.to_string()).collect();
+    let masking = Masking::new(dataset.schema(), &names, mode, rate).unwrap();
+    let batch = dataset.pack(&dataset.split(Split::Train));
+    let masked = masking.apply(batch.clone(), &mut stream(1, Purpose::Mask, 0, 0));
+    (dataset, masking, batch, masked)
+}
+
+fn column(dataset: &Dataset, name: &str) -> usize {
+    dataset
+        .schema()
+        .dense_columns()
+        .iter()
+        .position(|column| column.name == name)
+        .unwrap()
+}
+
+#[test]
+fn the_snapshot_step_is_never_picked_nor_changed() {
+    for mode in [MaskMode::PerStep, MaskMode::PerChannel, MaskMode::Visit] {
+        let (_, _, batch, masked) = masked(mode, &["product", "country", "amount"], 0.9);
+        let width = batch.dense_width;
+        for row in (0..batch.tokens()).filter(|&row| batch.is_snapshot[row]) {
+            assert!(
+                masked
+                    .targets
+                    .iter()
+                    .all(|targets| !targets.rows.contains(&(row as u32)))
+            );
+            assert!(
+                (0..batch.codes.len()).all(|c| batch.codes[c][row] == masked.batch.codes[c][row])
+            );
+            let dense = row * width..(row + 1) * width;
+            assert_eq!(
+                batch.dense[dense.clone()],
+                masked.batch.dense[dense.clone()]
+            );
+            assert!(masked.hidden[dense].iter().all(|hidden| !hidden));
+        }
+    }
+}
+
+#[test]
+fn rates_are_those_asked_for() {
+    let (_, _, batch, masked) = masked(MaskMode::PerStep, &["product"], 0.15);
+    let events = batch
+        .is_snapshot
+        .iter()
+        .filter(|snapshot| !**snapshot)
+        .count() as f64;
+    let picked = masked.targets[0].rows.len() as f64;
+    assert!(
+        (picked / events - 0.15).abs() < 0.05,
+        "{picked} of {events}"
+    );
+    let hidden = masked.targets[0]
+        .rows
+        .iter()
+        .filter(|&&row| masked.batch.codes[0][row as usize] == MASK_CODE)
+        .count();
+    assert!(
+        (hidden as f64 / picked - 0.8).abs() < 0.12,
+        "{hidden} of {picked}"
+    );
+}
+
+#[test]
+fn targets_are_the_true_classes() {
+    let (dataset, masking, batch, masked) = masked(MaskMode::PerStep, &["product", "amount"], 0.3);
+    let amount = column(&dataset, "amount");
+    for (&row, &class) in masked.targets[0]
+        .rows
+        .iter()
+        .zip(&masked.targets[0].classes)
+    {
+        assert_eq!(batch.codes[0][row as usize], class);
+        assert!(class >= FIRST_CODE);
+    }
+    let bounds = dataset.schema().channels[3].standardised_quantiles();
+    assert_eq!(masking.channels[1].classes, bounds.len() + 1);
+    for (&row, &class) in masked.targets[1]
+        .rows
+        .iter()
+        .zip(&masked.targets[1].classes)
+    {
+        let value = batch.dense[row as usize * batch.dense_width + amount];
+        assert_eq!(
+            bounds.iter().filter(|&&bound| bound <= value).count(),
+            class as usize
+        );
+    }
+}
+
+#[test]
+fn totals_are_hidden_with_their_source_and_after_it() {
+    let (dataset, _, batch, masked) = masked(MaskMode::PerStep, &["amount"], 0.2);
+    let (amount, spent, steps) = (
+        column(&dataset, "amount"),
+        column(&dataset, "spent"),
+        column(&dataset, "steps"),
+    );
+    let width = batch.dense_width;
+    let mut hidden_ones = 0;
+    for sequence in 0..batch.len() {
+        let rows = batch.sequence(sequence);
+        let mut betrayed = false;
+        for row in rows.start..rows.end - 1 {
+            let changed = batch.dense[row * width + amount]
+                != masked.batch.dense[row * width + amount]
+                || masked.hidden[row * width + amount];
+            betrayed |= changed;
+            assert!(!changed || masked.hidden[row * width + spent]);
+            assert!(
+                !betrayed || masked.hidden[row * width + spent],
+                "a later total gives the amount away"
+            );
+            assert!(
+                !masked.hidden[row * width + spent]
+                    || masked.batch.dense[row * width + spent] == 0.0
+            );
+            assert!(
+                !masked.hidden[row * width + steps],
+                "the number of steps has no source here"
+            );
+            hidden_ones += u32::from(changed);
+        }
+    }
+    assert!(hidden_ones > 20);
+}
+
+#[test]
+fn channels_that_are_no_source_hide_no_total() {
+    let (_, _, _, masked) = masked(MaskMode::PerStep, &["product", "country"], 0.5);
+    assert!(masked.hidden.iter().all(|hidden| !hidden));
+}
+
+#[test]
+fn visits_are_hidden_whole_with_all_totals() {
+    let (dataset, _, batch, masked) = masked(MaskMode::Visit, &["product", "country"], 0.4);
+    let (spent, steps) = (column(&dataset, "spent"), column(&dataset, "steps"));
+    let width = batch.dense_width;
+    let is_hidden = |row: usize| masked.batch.codes[1][row] == MASK_CODE;
+    let mut visits = 0;
+    for sequence in 0..batch.len() {
+        let rows = batch.sequence(sequence);
+        for row in rows.start..rows.end - 1 {
+            for other in
+                (rows.start..rows.end - 1).filter(|&other| batch.visit[other] == batch.visit[row])
+            {
+                assert_eq!(is_hidden(row), is_hidden(other));
+            }
+            if is_hidden(row) {
+                visits += 1;
+                assert!(masked.hidden[row * width + spent] && masked.hidden[row * width + steps]);
+            }
+        }
+    }
+    assert!(visits > 50);
+}
+
+#[test]
+fn copying_is_right_for_a_constant_and_wrong_for_a_ring() {
+    let (_, _, _, masked) = masked(MaskMode::PerStep, &["product", "country"], 0.15);
+    let rate = |targets: &Targets| targets.copied_right as f64 / targets.rows.len() as f64;
+    assert!(rate(&masked.targets[0]) < 0.05);
+    assert!(rate(&masked.targets[1]) > 0.9);
+}
+
+#[test]
+fn what_cannot_be_predicted_is_refused_by_name() {
+    let dataset = tiny_retail::dataset(5);
+    let refusal = |name: &str| {
+        Masking::new(dataset.schema(), &[name.to_owned()], MaskMode::PerStep, 0.1)
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refusal("prodact"),
+        "`predict`: the dataset has no channel `prodact`; it can be one of product, country, amount, recency"
+    );
+    assert!(refusal("spent").contains("running total"));
+    assert!(refusal("snapshot_month").contains("channel of the snapshot"));
+}

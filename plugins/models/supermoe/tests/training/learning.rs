@@ -1,0 +1,158 @@
+//! That models learn what can be learned, and nothing else.
+
+use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
+use crate::tiny_retail;
+
+#[test]
+fn the_loss_of_pretraining_falls_and_the_model_beats_copying() {
+    let stage = Stage::new();
+    let params = with(
+        with(pretrain_params(), "epochs", 30),
+        "predict",
+        serde_json::json!(["product"]),
+    );
+    stage
+        .pretrain(&tiny_retail::dataset(120), &params, &mut stage.listener())
+        .unwrap();
+    let losses = stage.curve("train/loss");
+    let (first, last) = (losses[0], losses[losses.len() - 1]);
+    assert!(last < 0.8 * first, "{losses:?}");
+    let (model, copy) = (
+        stage.curve("valid/mcp/product/accuracy"),
+        stage.curve("valid/mcp/product/copy_accuracy"),
+    );
+    assert!(
+        model[model.len() - 1] > 3.0 * copy[copy.len() - 1].max(0.1),
+        "{model:?} {copy:?}"
+    );
+    assert!(!stage.curve("learning_rate").is_empty() && !stage.curve("gradient_norm").is_empty());
+    let load: f64 = (0..3)
+        .map(|expert| stage.curve(&format!("expert_load/block.0.ffn.0/{expert}"))[0])
+        .sum();
+    assert!((load - 1.0).abs() < 1e-9);
+    assert!(
+        stage
+            .history()
+            .iter()
+            .all(|record| !record.name.contains("per_second")),
+        "no throughput in an artifact"
+    );
+}
+
+#[test]
+fn fine_tuning_learns_what_can_be_learned() {
+    let (pretrained, stage) = (Stage::new(), Stage::new());
+    let dataset = tiny_retail::dataset(150);
+    pretrained
+        .pretrain(&dataset, &pretrain_params(), &mut pretrained.listener())
+        .unwrap();
+    let mut listener = stage.listener();
+    let params = with(finetune_params(), "epochs", 6);
+    stage
+        .finetune(
+            &dataset,
+            &params,
+            Some(&pretrained.path("encoder")),
+            &mut listener,
+        )
+        .unwrap();
+    assert!(
+        listener.metrics["test/buys/auc"] > 0.8,
+        "{:?}",
+        listener.metrics
+    );
+    assert!(listener.metrics.contains_key("test/returns/logloss"));
+    assert!(listener.metrics.contains_key("sequences_per_second"));
+    assert_eq!(stage.curve("valid/buys/auc").len(), 6);
+    assert_eq!(
+        stage.curve("test/buys/auc"),
+        [listener.metrics["test/buys/auc"]]
+    );
+}
+
+#[test]
+fn shuffled_labels_end_at_chance() {
+    let dataset = tiny_retail::dataset(400);
+    let mut aucs = Vec::new();
+    for seed in 0..4 {
+        let stage = Stage::new();
+        let params = with(
+            with(finetune_params(), "shuffle_labels", true),
+            "seed",
+            seed,
+        );
+        let mut listener = stage.listener();
+        stage
+            .finetune(&dataset, &params, None, &mut listener)
+            .unwrap();
+        aucs.push(listener.metrics["test/buys/auc"]);
+    }
+    let mean = aucs.iter().sum::<f64>() / aucs.len() as f64;
+    assert!((mean - 0.5).abs() < 0.06, "{aucs:?}");
+    assert!(aucs.iter().all(|auc| (auc - 0.5).abs() < 0.12), "{aucs:?}");
+}
+
+#[test]
+fn a_frozen_encoder_does_not_change() {
+    let dataset = tiny_retail::dataset(40);
+    let (pretrained, tuned) = (Stage::new(), Stage::new());
+    pretrained
+        .pretrain(&dataset, &pretrain_params(), &mut Listener::default())
+        .unwrap();
+    let params = with(finetune_params(), "freeze", "encoder");
+    tuned
+        .finetune(
+            &dataset,
+            &params,
+            Some(&pretrained.path("encoder")),
+            &mut Listener::default(),
+        )
+        .unwrap();
+    let before = tensors(&pretrained.path("encoder/weights.safetensors"));
+    let after = tensors(&tuned.path("model/weights.safetensors"));
+    assert!(before.len() > 10);
+    for (name, bytes) in &before {
+        assert_eq!(after.get(name), Some(bytes), "{name}");
+    }
+    assert!(after.contains_key("towers.weight") && !before.contains_key("towers.weight"));
+}
+
+fn tensors(path: &std::path::Path) -> std::collections::BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(path).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    file.iter()
+        .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
+        .collect()
+}
+
+#[test]
+fn every_mask_mode_and_sequences_of_one_step_train() {
+    let dataset = tiny_retail::dataset(40);
+    for mask in ["per_step", "per_channel", "visit"] {
+        let stage = Stage::new();
+        let params = with(with(pretrain_params(), "mask", mask), "epochs", 1);
+        stage
+            .pretrain(&dataset, &params, &mut stage.listener())
+            .unwrap();
+        let stage = Stage::new();
+        let params = with(with(pretrain_params(), "max_steps", 3), "batch_size", 1);
+        stage
+            .pretrain(&dataset, &params, &mut stage.listener())
+            .unwrap();
+    }
+}
+
+#[test]
+fn attention_may_be_a_mixture_too() {
+    let dataset = tiny_retail::dataset(40);
+    let stage = Stage::new();
+    let params = with(
+        with(pretrain_params(), "models.supermoe.attention_experts", 2),
+        "max_steps",
+        5,
+    );
+    stage
+        .pretrain(&dataset, &params, &mut stage.listener())
+        .unwrap();
+    assert!(!stage.curve("expert_load/block.0.attention.q/1").is_empty());
+}

@@ -1,0 +1,179 @@
+//! What is refused, and in which words.
+
+use supermoe_channels::Dataset;
+use supermoe_nn::Error as NnError;
+use supermoe_trainer::TrainError;
+
+use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
+use crate::tiny_retail;
+
+#[test]
+fn a_loss_that_is_no_number_stops_with_step_and_task() {
+    let dataset = tiny_retail::dataset_with(40, |schema, _| schema.aggregates[0].deviation = 1e-39);
+    let stage = Stage::new();
+    let error = stage
+        .finetune(&dataset, &finetune_params(), None, &mut stage.listener())
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(text.starts_with("the loss of buys is "), "{text}");
+    assert!(text.contains("at step 1 (epoch 1)"), "{text}");
+}
+
+#[test]
+fn a_gradient_that_is_no_number_stops_with_its_step() {
+    let dataset = tiny_retail::dataset(40);
+    let stage = Stage::new();
+    let params = with(
+        with(finetune_params(), "optimizer.learning_rate", 10.0),
+        "optimizer.clip_norm",
+        serde_json::Value::Null,
+    );
+    match stage.finetune(&dataset, &params, None, &mut stage.listener()) {
+        Ok(()) => {}
+        Err(
+            TrainError::LossNotFinite { .. }
+            | TrainError::Step {
+                source: NnError::Value { .. },
+                ..
+            },
+        ) => {}
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn an_encoder_of_other_shapes_or_channels_is_refused() {
+    let dataset = tiny_retail::dataset(40);
+    let pretrained = Stage::new();
+    pretrained
+        .pretrain(
+            &dataset,
+            &with(pretrain_params(), "epochs", 1),
+            &mut Listener::default(),
+        )
+        .unwrap();
+    let encoder = pretrained.path("encoder");
+    let refusal = |params: serde_json::Value, dataset: &Dataset| {
+        let stage = Stage::new();
+        stage
+            .finetune(dataset, &params, Some(&encoder), &mut stage.listener())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refusal(with(finetune_params(), "d_model", 32), &dataset),
+        "encoder: it was trained with `d_model` 16, and this stage has 32; give both stages the same"
+    );
+    assert_eq!(
+        refusal(
+            with(finetune_params(), "models.supermoe.experts", 2),
+            &dataset
+        ),
+        "encoder: it was trained with `models.supermoe.experts` 3, and this stage has 2; give both stages the same"
+    );
+    assert_eq!(
+        refusal(finetune_params(), &tiny_retail::dataset(41)),
+        "encoder: the channel `amount` is scaled otherwise in the dataset"
+    );
+    std::fs::remove_file(encoder.join("weights.safetensors")).unwrap();
+    assert!(refusal(finetune_params(), &dataset).contains("weights.safetensors"));
+}
+
+#[test]
+fn params_that_do_not_fit_are_refused() {
+    let dataset = tiny_retail::dataset(20);
+    let stage = Stage::new();
+    let refusal = |params| {
+        stage
+            .finetune(&dataset, &params, None, &mut stage.listener())
+            .unwrap_err()
+            .to_string()
+    };
+    assert_eq!(
+        refusal(with(finetune_params(), "models.supermoe.top_k", 4)),
+        "`models.supermoe`: `top_k` must be from 1 to `experts`, which is 3; found 4"
+    );
+    assert_eq!(
+        refusal(with(finetune_params(), "model", "bert")),
+        "`model`: there is no model `bert`; there are supermoe"
+    );
+    assert_eq!(
+        refusal(with(finetune_params(), "tasks", serde_json::json!(["buy"]))),
+        "`tasks`: the dataset has no task `buy`; it has buys, returns"
+    );
+    assert_eq!(
+        refusal(with(
+            finetune_params(),
+            "weighting",
+            serde_json::json!({ "fixed": { "buys": 1.0 } })
+        )),
+        "`weighting.fixed`: task `returns` has no weight"
+    );
+    assert!(
+        refusal(with(finetune_params(), "batch_size", 0))
+            .contains("`batch_size`: expected at least 1")
+    );
+}
+
+#[test]
+fn a_task_of_one_class_and_an_empty_split_are_told() {
+    let stage = Stage::new();
+    let error = stage.finetune(
+        &tiny_retail::dataset_with(20, |_, samples| samples.labels[0].fill(1.0)),
+        &finetune_params(),
+        None,
+        &mut stage.listener(),
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "dataset: task `buys` is 1 for all 40 labelled training samples: there is nothing to tell apart"
+    );
+    let stage = Stage::new();
+    let error = stage.finetune(
+        &tiny_retail::dataset(0),
+        &finetune_params(),
+        None,
+        &mut stage.listener(),
+    );
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "dataset: its training split has no samples"
+    );
+}
+
+#[test]
+fn the_plugins_say_what_they_take_and_give() {
+    let [pretrain, finetune] =
+        supermoe_trainer::plugins::manifests(&[supermoe_model_supermoe::factory()]);
+    let names = |ports: Vec<&String>| ports.into_iter().cloned().collect::<Vec<_>>();
+    assert_eq!(names(pretrain.inputs.keys().collect()), ["dataset"]);
+    assert_eq!(
+        names(pretrain.outputs.keys().collect()),
+        ["encoder", "history"]
+    );
+    assert_eq!(
+        names(finetune.inputs.keys().collect()),
+        ["dataset", "encoder"]
+    );
+    assert!(!finetune.inputs["encoder"].required);
+    assert_eq!(
+        names(finetune.outputs.keys().collect()),
+        ["model", "history", "predictions"]
+    );
+    for manifest in [pretrain, finetune] {
+        assert!(manifest.checkpoints && manifest.trains);
+        let variants = manifest.variants.unwrap();
+        assert_eq!(
+            (variants.param.as_str(), variants.section.as_str()),
+            ("model", "models")
+        );
+        let schema = &variants.values["supermoe"].params;
+        assert_eq!(schema["properties"]["experts"]["default"], 4);
+        assert_eq!(schema["additionalProperties"], false);
+        assert_eq!(
+            manifest.params["properties"]["optimizer"]["default"]["learning_rate"],
+            0.001
+        );
+        assert_eq!(manifest.params["required"][0], "model");
+    }
+}
