@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use supermoe_store::{RunId, Store, StoreError};
-use supermoe_workflow::Workflow;
+use supermoe_workflow::{Cell, CellInput, Workflow};
 use tokio::task::JoinHandle;
 
 use crate::event::{CellName, RunEvent};
@@ -27,7 +27,7 @@ pub(crate) struct RunDocument {
     pub started: jiff::Timestamp,
     pub process: ProcessMark,
     pub params: Map<String, Value>,
-    /// Selected cells in the order of the workflow.
+    /// Cells that are selected, or that a selected one needs, in the order of the workflow.
     pub stages: Vec<StageDocument>,
 }
 
@@ -49,42 +49,8 @@ pub(crate) struct StageDocument {
 }
 
 impl RunDocument {
-    pub(crate) fn new(
-        workflow: &Workflow,
-        names: &[CellName],
-        roles: &[Role],
-        started: jiff::Timestamp,
-    ) -> RunDocument {
-        let stages = workflow
-            .cells
-            .iter()
-            .filter(|cell| roles[cell.id.index()].is_selected())
-            .map(|cell| StageDocument {
-                cell: names[cell.id.index()].clone(),
-                plugin: cell.plugin.manifest.name.clone(),
-                params: cell.explicit_params.clone(),
-                inputs: cell
-                    .inputs
-                    .iter()
-                    .map(|(port, inputs)| {
-                        (
-                            port.clone(),
-                            inputs
-                                .iter()
-                                .map(|input| source_name(workflow, &input.source))
-                                .collect(),
-                        )
-                    })
-                    .collect(),
-                needs: cell
-                    .needs
-                    .iter()
-                    .map(|needed| workflow.cell(*needed).label.to_string())
-                    .collect(),
-                env: cell.env.clone(),
-                secrets: cell.secrets.clone(),
-            })
-            .collect();
+    /// What is said of the whole run; its stages are still to be added.
+    pub(crate) fn head(workflow: &Workflow, started: jiff::Timestamp) -> RunDocument {
         RunDocument {
             version: DOCUMENT_VERSION,
             workflow: workflow.name.clone(),
@@ -92,9 +58,58 @@ impl RunDocument {
             started,
             process: ProcessMark::own(),
             params: workflow.params.clone(),
-            stages,
+            stages: Vec::new(),
         }
     }
+
+    /// The whole document. Cells become values one by one: of ten thousand, no second copy stands
+    /// in memory.
+    fn with_stages(&self, workflow: &Workflow, names: &[CellName], roles: &[Role]) -> Value {
+        let with_a_part = workflow
+            .cells
+            .iter()
+            .filter(|cell| roles[cell.id.index()] != Role::Outside);
+        let stages = with_a_part.map(|cell| {
+            let name = names[cell.id.index()].clone();
+            serde_json::to_value(StageDocument::new(workflow, cell, name)).unwrap_or(Value::Null)
+        });
+        let stages = Value::Array(stages.collect());
+        let mut document = serde_json::to_value(self).unwrap_or(Value::Null);
+        document["stages"] = stages;
+        document
+    }
+}
+
+impl StageDocument {
+    fn new(workflow: &Workflow, cell: &Cell, name: CellName) -> StageDocument {
+        StageDocument {
+            cell: name,
+            plugin: cell.plugin.manifest.name.clone(),
+            params: cell.explicit_params.clone(),
+            inputs: input_sources(workflow, cell),
+            needs: cell
+                .needs
+                .iter()
+                .map(|needed| workflow.cell(*needed).label.to_string())
+                .collect(),
+            env: cell.env.clone(),
+            secrets: cell.secrets.clone(),
+        }
+    }
+}
+
+/// Where a cell's inputs come from, by port: `prepare.dataset`, a path.
+pub(crate) fn input_sources(workflow: &Workflow, cell: &Cell) -> IndexMap<String, Vec<String>> {
+    let sources = |inputs: &Vec<CellInput>| {
+        inputs
+            .iter()
+            .map(|input| source_name(workflow, &input.source))
+            .collect()
+    };
+    cell.inputs
+        .iter()
+        .map(|(port, inputs)| (port.clone(), sources(inputs)))
+        .collect()
 }
 
 /// Writes events as they come, a segment at a time, beside the run.
@@ -113,9 +128,12 @@ impl Journal {
     pub(crate) async fn create(
         store: &Store,
         run: RunId,
-        document: &RunDocument,
+        head: &RunDocument,
+        workflow: &Workflow,
+        names: &[CellName],
+        roles: &[Role],
     ) -> Result<Journal, StoreError> {
-        let document = serde_json::to_value(document).unwrap_or(Value::Null);
+        let document = head.with_stages(workflow, names, roles);
         store.create_run(&run, &document).await?;
         Ok(Journal {
             store: store.clone(),

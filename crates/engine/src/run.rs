@@ -19,7 +19,7 @@ use crate::event::{CellName, Outcome, RunEvent};
 use crate::event_log::{EventLog, Sink};
 use crate::history::History;
 use crate::input_copy::InputCopies;
-use crate::journal::{Journal, RunDocument};
+use crate::journal::{Journal, RunDocument, input_sources};
 use crate::publish::{PublishError, Publisher};
 use crate::run_options::RunOptions;
 use crate::run_record::RunRecord;
@@ -82,8 +82,8 @@ pub async fn run(
     let roles = options.selection.roles(&workflow)?;
     let run = RunId::generate();
     let names = cell_names(&workflow);
-    let document = RunDocument::new(&workflow, &names, &roles, started);
-    let journal = Journal::create(store, run, &document).await?;
+    let document = RunDocument::head(&workflow, started);
+    let journal = Journal::create(store, run, &document, &workflow, &names, &roles).await?;
     let work =
         WorkFolder::create(&options.project, run).map_err(|source| EngineError::WorkFolder {
             project: options.project.clone(),
@@ -93,7 +93,7 @@ pub async fn run(
     log.tell(RunEvent::RunStarted {
         run,
         workflow: workflow.name.clone(),
-        stages: document.stages.len(),
+        stages: roles.iter().filter(|role| role.is_selected()).count(),
         at: started,
     });
     let outside = OutsideDigests::read(&workflow, &roles, store).await;
@@ -305,16 +305,14 @@ async fn conclude(
         .collect();
     record.counts = counts;
     record.finish(finished);
-    let selected = dispatch.roles.iter().map(|role| role.is_selected());
-    let records = dispatch.log.take_records();
-    let mut documents = document.stages.iter();
-    for (stage, selected) in records.into_iter().zip(selected) {
-        let document = if selected { documents.next() } else { None };
+    let workflow = Arc::clone(dispatch.workflow);
+    let stages = dispatch.log.take_records();
+    // The record is large for large workflows; what it replaces goes first.
+    drop(dispatch);
+    for (cell, stage) in workflow.cells.iter().zip(stages) {
         let Some(mut stage) = stage else { continue };
-        if let Some(document) = document {
-            stage.params = document.params.clone();
-            stage.inputs = document.inputs.clone();
-        }
+        stage.params = cell.explicit_params.clone();
+        stage.inputs = input_sources(&workflow, cell);
         record.stages.push(stage);
     }
     record

@@ -75,7 +75,10 @@ impl PluginEntry {
     /// by [`Catalog::discover`] always have one that compiles.
     pub fn params_schema(&self) -> Result<&ParamsSchema, &SchemaError> {
         self.params
-            .get_or_init(|| ParamsSchema::new(&self.manifest.params))
+            .get_or_init(|| match self.origin {
+                Origin::BuiltIn => Ok(ParamsSchema::of_built_in(&self.manifest.params)),
+                _ => ParamsSchema::new(&self.manifest.params),
+            })
             .as_ref()
     }
 

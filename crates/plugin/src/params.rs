@@ -6,10 +6,13 @@ mod defaults;
 mod example;
 mod explain;
 mod parts;
+mod quick;
 mod reading;
 mod wording;
 
 pub(crate) use closing::closed;
+
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -19,7 +22,8 @@ use thiserror::Error;
 pub struct ParamsSchema {
     /// As declared, with every object closed to unknown properties that does not open itself.
     schema: Value,
-    validator: jsonschema::Validator,
+    /// Compiled when a value is not valid beyond doubt.
+    validator: OnceLock<Result<jsonschema::Validator, SchemaError>>,
 }
 
 /// The schema itself is wrong.
@@ -84,16 +88,33 @@ impl ParamsSchema {
                 ),
             });
         }
-        let schema = closing::closed(schema);
-        let validator = jsonschema::options()
-            .with_draft(jsonschema::Draft::Draft202012)
-            .offline()
-            .build(&schema)
-            .map_err(|error| SchemaError {
-                pointer: error.instance_path().to_string(),
-                message: format!("not a JSON Schema: {error}"),
-            })?;
-        Ok(ParamsSchema { schema, validator })
+        let schema = ParamsSchema::of_built_in(schema);
+        match schema.validator() {
+            Ok(_) => Ok(schema),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The schema of a built-in plugin, which its tests hold right: compiled only when needed.
+    pub(crate) fn of_built_in(schema: &Value) -> Self {
+        ParamsSchema {
+            schema: closing::closed(schema),
+            validator: OnceLock::new(),
+        }
+    }
+
+    fn validator(&self) -> Result<&jsonschema::Validator, &SchemaError> {
+        let build = || {
+            jsonschema::options()
+                .with_draft(jsonschema::Draft::Draft202012)
+                .offline()
+                .build(&self.schema)
+                .map_err(|error| SchemaError {
+                    pointer: error.instance_path().to_string(),
+                    message: format!("not a JSON Schema: {error}"),
+                })
+        };
+        self.validator.get_or_init(build).as_ref()
     }
 
     /// The schema in which unknown properties are refused.
@@ -108,11 +129,21 @@ impl ParamsSchema {
 
     /// The same for any value, for example one section of params.
     pub fn validate_value(&self, value: &Value) -> Vec<ParamError> {
-        if self.validator.is_valid(value) {
+        if quick::surely_valid(&self.schema, value) {
             return Vec::new();
         }
-        let mut errors: Vec<ParamError> = self
-            .validator
+        let validator = match self.validator() {
+            Ok(validator) => validator,
+            Err(error) => {
+                return vec![ParamError {
+                    pointer: String::new(),
+                    kind: ParamErrorKind::Wrong,
+                    message: error.message.clone(),
+                    nearest: None,
+                }];
+            }
+        };
+        let mut errors: Vec<ParamError> = validator
             .iter_errors(value)
             .flat_map(|error| explain::explain(&self.schema, &error))
             .collect();

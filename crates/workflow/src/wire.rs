@@ -118,7 +118,7 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
         if self.stages.unreadable.iter().any(|name| name == stage) {
             return Ok(None);
         }
-        let near = nearest::nearest(stage, self.stages.names()).map(str::to_owned);
+        let near = self.stages.nearest(stage).map(str::to_owned);
         if self.files.exists(text) || (is_file_ending(output) && near.is_none()) {
             return Err(self.bare(session, port, here.draft.node.name.as_str(), text));
         }

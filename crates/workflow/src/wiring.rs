@@ -1,5 +1,6 @@
 //! Inputs and `needs`, wired to the cells of other stages and to what lies outside.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
@@ -21,6 +22,8 @@ use crate::source::Span;
 use crate::wire::Found;
 use crate::workflow::Edge;
 
+/// How many wrong names of stages are searched for among more than a hundred right ones.
+const MAX_SEARCHES: u32 = 20;
 /// The most wires between cells of one workflow.
 const MAX_WIRES: usize = 1_000_000;
 
@@ -38,6 +41,8 @@ pub(crate) struct Stages<'d, 'n, 's> {
     pub drafts: &'d [StageDraft<'n, 's>],
     pub by_name: HashMap<&'d str, usize>,
     pub unreadable: &'d [String],
+    /// In a file with thousands of stages not every mistake is worth a search through all names.
+    searches_left: Cell<u32>,
 }
 
 impl<'d, 'n, 's> Stages<'d, 'n, 's> {
@@ -51,11 +56,21 @@ impl<'d, 'n, 's> Stages<'d, 'n, 's> {
             drafts,
             by_name,
             unreadable,
+            searches_left: Cell::new(MAX_SEARCHES),
         }
     }
 
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.drafts.iter().map(|draft| draft.node.name.as_str())
+    }
+
+    /// The stage whose name is nearest to a wrong one.
+    pub fn nearest(&self, name: &str) -> Option<&str> {
+        if self.drafts.len() > 100 {
+            let left = self.searches_left.get().checked_sub(1)?;
+            self.searches_left.set(left);
+        }
+        nearest::nearest(name, self.names())
     }
 }
 
@@ -299,7 +314,12 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
                             "`needs` names stages: write `{stage}`. A port is wired under `inputs`."
                         )
                     } else {
-                        nearest::advice(name, "stage", self.stages.names())
+                        match self.stages.nearest(name) {
+                            Some(near) => format!("Did you mean `{near}`?"),
+                            None => {
+                                nearest::listed("stage", &self.stages.names().collect::<Vec<_>>())
+                            }
+                        }
                     };
                     session.error(
                         Code::UnknownStage,

@@ -18,7 +18,7 @@ const REVISION: &str = "1";
 pub fn plugin() -> BuiltIn {
     let tables = InputPort {
         port_type: PortType::Any,
-        required: true,
+        required: false,
         many: true,
         description:
             "A table of the port's name: Parquet, CSV (.csv, .tsv) or JSON lines (.json, .jsonl, \

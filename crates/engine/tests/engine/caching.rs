@@ -300,6 +300,18 @@ fn damage_that_is_found_on_reading_makes_the_maker_run_in_the_same_run() {
 }
 
 #[test]
+fn a_damaged_input_of_a_selected_stage_is_made_again_though_not_selected() {
+    let mut project = chain();
+    project.run(CHAIN);
+    for object in project.objects_with("one\n") {
+        std::fs::remove_file(object).expect("an object");
+    }
+    project.options.selection.only = vec!["b".parse().expect("a selector")];
+    let ran = project.run(&CHAIN.replace("wc -l <", "wc -c <"));
+    assert_eq!(ran.states(), ["a ran", "b ran"]);
+}
+
+#[test]
 fn a_plan_writes_nothing_to_the_store() {
     let project = chain();
     project.plan(CHAIN);
