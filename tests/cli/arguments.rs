@@ -204,3 +204,11 @@ fn completions_exist_for_the_usual_shells() {
         assert!(outcome.stdout.contains("supermoe"), "{shell}");
     }
 }
+
+#[test]
+fn a_file_taken_for_the_stage_of_force_is_told() {
+    let project = Project::with(crate::run::CHAIN);
+    let run = project.supermoe(&["run", "--force", "workflow.yaml"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    assert!(run.stderr.contains("--force=STAGE workflow.yaml"), "{run}");
+}

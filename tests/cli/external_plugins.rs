@@ -138,3 +138,65 @@ fn a_plugin_that_breaks_the_contract_fails_its_tests() {
     assert_eq!(outcome.code, Some(1), "{outcome}");
     assert!(outcome.stdout.contains("failed"), "{outcome}");
 }
+
+#[test]
+fn a_map_that_came_or_went_is_explained_leaf_by_leaf() {
+    let nested = r##"{ "protocol": 1, "name": "say", "launch": { "command": ["sh", "./main.sh"] },
+        "outputs": { "text": { "type": "file" } },
+        "params": { "type": "object", "additionalProperties": false,
+            "properties": {
+                "word": { "type": "string", "default": "moe" },
+                "optimizer": { "$ref": "#/$defs/Optimizer", "default": { "learning_rate": 0.001, "decay": 0.1 } } },
+            "$defs": { "Optimizer": { "type": "object", "additionalProperties": false, "properties": {
+                "learning_rate": { "type": "number", "default": 0.001 },
+                "decay": { "type": "number", "default": 0.1 } } } } } }"##;
+    let project = project();
+    project.write("plugins/say/plugin.json", nested);
+    project.ok(&["run", "workflow.yaml"]);
+    let reasons = |project: &Project| project.ok(&["plan", "workflow.yaml"]).stdout;
+    project.change(
+        "workflow.yaml",
+        "word: hello",
+        "word: hello, optimizer: { learning_rate: 0.002 }",
+    );
+    let added = reasons(&project);
+    assert!(
+        added.contains("with.optimizer.learning_rate: 0.001 -> 0.002") && !added.contains("decay"),
+        "{added}"
+    );
+    project.ok(&["run", "workflow.yaml"]);
+    project.change(
+        "workflow.yaml",
+        "word: hello, optimizer: { learning_rate: 0.002 }",
+        "word: other",
+    );
+    let gone = reasons(&project);
+    assert!(
+        gone.contains("with.optimizer.learning_rate: 0.002 -> 0.001") && !gone.contains("decay"),
+        "{gone}"
+    );
+}
+
+#[test]
+fn a_plugin_whose_manifest_is_broken_is_not_called_unknown_alone() {
+    let project = project();
+    project.write("plugins/say/plugin.json", "{ \"name\": ");
+    let run = project.supermoe(&["run", "workflow.yaml"]);
+    assert_eq!(run.code, Some(2), "{run}");
+    let told = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        told.contains("`plugins/say/plugin.json` is there and could not be used"),
+        "{run}"
+    );
+}
+
+#[test]
+fn a_new_plugin_takes_no_name_that_is_taken() {
+    let project = project();
+    for name in ["shell", "say"] {
+        let new = project.supermoe(&["plugin", "new", name, "--lang", "python", "--to", "there"]);
+        assert_eq!(new.code, Some(2), "{new}");
+        assert!(new.stderr.contains("is taken by"), "{new}");
+        assert!(!project.exists("there"));
+    }
+}

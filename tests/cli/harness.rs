@@ -90,6 +90,11 @@ impl Project {
         self
     }
 
+    pub fn without_variable(mut self, name: &str) -> Project {
+        self.variables.retain(|(known, _)| known != name);
+        self
+    }
+
     /// Runs to the end.
     pub fn supermoe(&self, arguments: &[&str]) -> Outcome {
         self.start(arguments).wait()

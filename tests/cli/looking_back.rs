@@ -189,4 +189,97 @@ fn gc_spares_what_is_young() {
     let project = two_runs();
     let text = project.ok(&["gc", "--keep", "1", "--yes"]).stdout;
     assert!(text.starts_with("nothing to remove"), "{text}");
+    assert!(text.contains("spared 1 run more: younger"), "{text}");
+}
+
+#[test]
+fn cells_with_any_value_on_an_axis_are_read_back() {
+    let project = Project::with(
+        r#"name: odd
+stages:
+  a:
+    uses: shell
+    matrix: { m: [{ n: p, k: 5 }, a/b, "x y", "ü", 1.10] }
+    with:
+      command: printf '%s' "<${{ matrix.m }}>"; echo said > "${{ outputs.o }}"
+      outputs: { o: file }
+"#,
+    );
+    project.ok(&["run", "workflow.yaml"]);
+    let all = project.ok(&["logs", "latest"]).stdout;
+    let shown = project.ok(&["show", "latest"]).stdout;
+    for (label, json_spelling) in [
+        ("a[m={n:p,k:5}]", r#"a[m={"n":"p","k":5}]"#),
+        ("a[m=a/b]", "a[m=a/b]"),
+        (r#"a[m="x y"]"#, "a[m=x y]"),
+        ("a[m=ü]", "a[m=ü]"),
+        ("a[m=1.10]", "a[m=1.1]"),
+    ] {
+        assert!(all.contains(&format!("── {label}\n")), "{label}: {all}");
+        assert!(shown.contains(label), "{label}: {shown}");
+        for name in [label, json_spelling] {
+            let log = project.ok(&["logs", "latest", name]).stdout;
+            assert!(
+                log.starts_with('<') && log.ends_with(">\n"),
+                "{name}: {log}"
+            );
+            let to = format!("out/{}", all.len() + name.len());
+            let _ = std::fs::remove_dir_all(project.path(&to));
+            project.ok(&["get", "latest", &format!("{name}.o"), "--to", &to]);
+            project.ok(&["plan", "workflow.yaml", "--only", name]);
+        }
+    }
+    let labels: Vec<String> = project.latest()["stages"]
+        .as_array()
+        .expect("stages")
+        .iter()
+        .map(|stage| stage["label"].as_str().expect("a label").to_owned())
+        .collect();
+    assert_eq!(labels[4], "a[m=1.10]");
+}
+
+#[test]
+fn a_stage_that_printed_nothing_says_so() {
+    let project = Project::with(
+        "name: quiet\nstages:\n  a:\n    uses: shell\n    with: { command: \"true\" }\n  b:\n    uses: shell\n    with: { command: \"exit 3\" }\n",
+    );
+    let run = project.supermoe(&["run", "workflow.yaml", "--keep-going"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert!(!run.stderr.contains("all of its log"), "{run}");
+    for stage in ["a", "b"] {
+        let logs = project.ok(&["logs", "latest", stage]);
+        assert_eq!(logs.stdout, "");
+        assert_eq!(logs.stderr, format!("`{stage}` printed nothing\n"));
+    }
+}
+
+#[test]
+fn messages_of_plugins_are_kept_in_the_log() {
+    let project = Project::with(
+        r#"name: warns
+stages:
+  a:
+    uses: shell
+    with:
+      command: |
+        printf 'half'
+        echo '{"event":"log","level":"warn","message":"mind this"}' >> "$SUPERMOE_EVENTS"
+        echo '{"event":"log","level":"debug","message":"not this"}' >> "$SUPERMOE_EVENTS"
+"#,
+    );
+    project.ok(&["run", "workflow.yaml"]);
+    let log = project.ok(&["logs", "latest", "a"]).stdout;
+    assert_eq!(log, "half\nwarn: mind this\n");
+}
+
+#[test]
+fn a_store_that_is_not_there_is_told() {
+    let project = two_runs();
+    let runs = project.supermoe(&["runs", "--store", "nope"]);
+    assert_eq!(runs.code, Some(2), "{runs}");
+    assert!(runs.stderr.contains("no store in"), "{runs}");
+    project.change("workflow.yaml", "name:", "store: /proc/nope\nname:");
+    let run = project.supermoe(&["run", "workflow.yaml"]);
+    assert_eq!(run.code, Some(1), "{run}");
+    assert_eq!(run_ids(&project).len(), 2);
 }

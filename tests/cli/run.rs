@@ -111,6 +111,21 @@ stages:
     std::fs::remove_dir_all(project.path("results")).expect("results can be removed");
     project.ok(&["run", "workflow.yaml"]);
     assert_eq!(project.read("results/table/a.csv"), "1\n");
+    // What supermoe laid out is replaced; what was changed since is not.
+    project.change("workflow.yaml", "echo 1", "echo 2");
+    project.ok(&["run", "workflow.yaml"]);
+    assert_eq!(project.read("results/table/a.csv"), "2\n");
+    std::fs::write(project.path("results/table/a.csv"), "mine\n").expect("a file");
+    project.change("workflow.yaml", "echo 2", "echo 3");
+    let outcome = project.supermoe(&["run", "workflow.yaml"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(
+        outcome
+            .stdout
+            .contains("was changed since supermoe published it; move it away"),
+        "{outcome}"
+    );
+    assert_eq!(project.read("results/table/a.csv"), "mine\n");
 }
 
 #[test]

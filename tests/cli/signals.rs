@@ -154,3 +154,31 @@ stages:
     project.ok(&["run", "workflow.yaml"]);
     nothing_is_left(&project);
 }
+
+#[test]
+fn a_named_pipe_in_a_checkpoint_folder_holds_nothing_up() {
+    let project = Project::with("name: pipes\nstages:\n  pipes:\n    uses: pipes\n")
+        .file(
+            "plugins/pipes/plugin.json",
+            r#"{ "protocol": 1, "name": "pipes", "launch": { "command": ["sh", "./pipes.sh"] },
+                 "outputs": {}, "checkpoints": true }"#,
+        )
+        .file(
+            "plugins/pipes/pipes.sh",
+            r#"folder=$(sed 's/.*"checkpoint": *"\([^"]*\)".*/\1/' "$SUPERMOE_REQUEST" | tr -d '\n')
+mkfifo "$folder/pipe" || exit 9
+echo '{"event": "checkpoint", "step": 1}' >> "$SUPERMOE_EVENTS"
+exit 3
+"#,
+        );
+    let outcome = project.supermoe(&["run", "workflow.yaml"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    assert!(
+        outcome.stdout.contains("exited with code 3")
+            && outcome
+                .stdout
+                .contains("checkpoint of pipes: `pipe` is a named pipe, socket or device"),
+        "{outcome}"
+    );
+    nothing_is_left(&project);
+}

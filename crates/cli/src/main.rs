@@ -36,6 +36,9 @@ fn main() -> ExitCode {
             let code = u8::try_from(error.exit_code()).unwrap_or(2);
             // Help into a closed pipe is no failure.
             let _ = error.print();
+            if let Some(advice) = selection::force_advice(&error, std::env::args_os()) {
+                output::to_stderr(&advice);
+            }
             return ExitCode::from(code);
         }
     };

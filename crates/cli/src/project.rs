@@ -48,7 +48,23 @@ impl StoreArguments {
     pub async fn open(&self) -> Result<(Project, Store), Failure> {
         let project = self.project()?;
         let remembered = project.last_store();
-        let url = project.store_url(self.store.as_deref().or(remembered.as_deref()))?;
+        let named = self.store.as_deref().or(remembered.as_deref());
+        let url = project.store_url(named)?;
+        // Where nothing is said there may be no run yet; what is named has to be there.
+        if let (Some(_), StoreUrl::Folder(folder)) = (named, &url)
+            && !folder.is_dir()
+        {
+            let help = match &self.store {
+                Some(_) => "Give the folder or URL that a workflow names under `store`",
+                None => "The project's last run used it. Say with --store where its runs are now",
+            };
+            return Err(Problem::input(
+                "supermoe::cli::store",
+                format!("There is no store in `{}`", folder.display()),
+            )
+            .help(help)
+            .into());
+        }
         let store = project.open(&url).await?;
         Ok((project, store))
     }

@@ -1,5 +1,6 @@
 //! What a user writes for a run (`latest`, an id, the beginning of one) and for a cell of it.
 
+use supermoe_engine::RunRecord;
 use supermoe_store::{RunId, Store};
 
 use crate::failure::{Failure, Problem};
@@ -59,21 +60,56 @@ fn choose_run(runs: &[RunId], wanted: &str) -> Result<RunId, Problem> {
     }
 }
 
-/// Which of `labels` (`finetune[model=ple,seed=1]`) is meant: a label, a stage that has one cell,
-/// or a stage with so many of its axes that one cell is left.
-pub fn choose_cell(labels: &[String], wanted: &str) -> Result<usize, Failure> {
-    let found = matching_cells(labels, wanted);
+/// A cell of a run by its names.
+#[derive(Debug, Clone, PartialEq)]
+pub struct KnownCell {
+    /// As the workflow spells it: `finetune[model=ple,seed=1]`, `train[m="x y"]`.
+    pub label: String,
+    /// With values as JSON writes them: `train[m=x y]`.
+    json_spelling: String,
+}
+
+impl KnownCell {
+    /// The cells that ended, in the order of the record, and after them those that run.
+    pub fn of_run(record: &RunRecord) -> Vec<KnownCell> {
+        let ended = record.stages.iter().map(|stage| KnownCell {
+            label: stage.label.to_string(),
+            json_spelling: stage.cell().json_spelling(),
+        });
+        let running = record.running.iter().map(|label| KnownCell {
+            label: label.clone(),
+            json_spelling: label.clone(),
+        });
+        ended.chain(running).collect()
+    }
+
+    fn is_named(&self, wanted: &str) -> bool {
+        self.label == wanted || self.json_spelling == wanted
+    }
+
+    fn is_taken_in(&self, stage: &str, axes: &[&str]) -> bool {
+        [&self.label, &self.json_spelling].into_iter().any(|name| {
+            let (its_stage, its_axes) = parts(name);
+            its_stage == stage && axes.iter().all(|axis| its_axes.contains(axis))
+        })
+    }
+}
+
+/// Which of `cells` is meant: by its name, by a stage that has one cell, or by a stage with so
+/// many of its axes that one cell is left.
+pub fn choose_cell(cells: &[KnownCell], wanted: &str) -> Result<usize, Failure> {
+    let found = matching_cells(cells, wanted);
     match found.as_slice() {
         [index] => Ok(*index),
-        [] => Err(no_cell(labels, wanted).into()),
+        [] => Err(no_cell(cells, wanted).into()),
         several => {
-            let shown: Vec<&str> = several
+            let shown: Vec<String> = several
                 .iter()
                 .take(6)
-                .map(|index| labels[*index].as_str())
+                .map(|index| quoted(&cells[*index].label))
                 .collect();
             let more = several.len().saturating_sub(shown.len());
-            let mut help = format!("Write one of them in quotes: '{}'", shown.join("', '"));
+            let mut help = format!("Write one of them in quotes: {}", shown.join(", "));
             if more > 0 {
                 help.push_str(&format!(" … and {more} more"));
             }
@@ -88,16 +124,16 @@ pub fn choose_cell(labels: &[String], wanted: &str) -> Result<usize, Failure> {
 }
 
 /// All cells that `wanted` takes in: none is an error too.
-pub fn choose_cells(labels: &[String], wanted: &str) -> Result<Vec<usize>, Failure> {
-    let found = matching_cells(labels, wanted);
+pub fn choose_cells(cells: &[KnownCell], wanted: &str) -> Result<Vec<usize>, Failure> {
+    let found = matching_cells(cells, wanted);
     if found.is_empty() {
-        return Err(no_cell(labels, wanted).into());
+        return Err(no_cell(cells, wanted).into());
     }
     Ok(found)
 }
 
-fn no_cell(labels: &[String], wanted: &str) -> Problem {
-    let mut stages: Vec<&str> = labels.iter().map(|label| parts(label).0).collect();
+fn no_cell(cells: &[KnownCell], wanted: &str) -> Problem {
+    let mut stages: Vec<&str> = cells.iter().map(|cell| parts(&cell.label).0).collect();
     stages.dedup();
     let shown = stages.len().min(12);
     let mut help = format!("Its stages are {}", stages[..shown].join(", "));
@@ -111,16 +147,14 @@ fn no_cell(labels: &[String], wanted: &str) -> Problem {
     .help(help)
 }
 
-fn matching_cells(labels: &[String], wanted: &str) -> Vec<usize> {
-    if let Some(index) = labels.iter().position(|label| label == wanted) {
+fn matching_cells(cells: &[KnownCell], wanted: &str) -> Vec<usize> {
+    let by_label = cells.iter().position(|cell| cell.label == wanted);
+    if let Some(index) = by_label.or_else(|| cells.iter().position(|cell| cell.is_named(wanted))) {
         return vec![index];
     }
     let (stage, axes) = parts(wanted);
-    (0..labels.len())
-        .filter(|index| {
-            let (its_stage, its_axes) = parts(&labels[*index]);
-            its_stage == stage && axes.iter().all(|axis| its_axes.contains(axis))
-        })
+    (0..cells.len())
+        .filter(|index| cells[*index].is_taken_in(stage, &axes))
         .collect()
 }
 
@@ -179,20 +213,26 @@ mod tests {
         assert!(found("zzzz").is_err());
     }
 
-    fn labels() -> Vec<String> {
+    fn cells() -> Vec<KnownCell> {
         [
-            "prepare",
-            "train[model=a,seed=1]",
-            "train[model=a,seed=2]",
-            "train[model=b,seed=1]",
+            ("prepare", "prepare"),
+            ("train[model=a,seed=1]", "train[model=a,seed=1]"),
+            ("train[model=a,seed=2]", "train[model=a,seed=2]"),
+            ("train[model=b,seed=1]", "train[model=b,seed=1]"),
+            (r#"odd[m="x y"]"#, "odd[m=x y]"),
+            ("odd[m={n:p,k:5}]", r#"odd[m={"n":"p","k":5}]"#),
+            ("odd[m=1.10]", "odd[m=1.1]"),
         ]
-        .map(str::to_owned)
+        .map(|(label, json_spelling)| KnownCell {
+            label: label.to_owned(),
+            json_spelling: json_spelling.to_owned(),
+        })
         .to_vec()
     }
 
     #[test]
     fn a_cell_is_found_by_as_much_as_makes_it_unique() {
-        let cells = labels();
+        let cells = cells();
         let found = |wanted: &str| choose_cell(&cells, wanted).ok();
         assert_eq!(found("prepare"), Some(0));
         assert_eq!(found("train[model=a,seed=2]"), Some(2));
@@ -204,6 +244,10 @@ mod tests {
             choose_cells(&cells, "train[model=a]").ok(),
             Some(vec![1, 2])
         );
+        for (index, cell) in cells.iter().enumerate() {
+            assert_eq!(found(&cell.label), Some(index));
+            assert_eq!(found(&cell.json_spelling), Some(index));
+        }
     }
 
     #[test]

@@ -166,10 +166,15 @@ fn one_type(root: &Value, object: &Map<String, Value>, name: &str, depth: usize)
     match name {
         "integer" | "number" => format!("{name}{}", range_text(object)),
         "boolean" => "true or false".to_owned(),
-        "string" => match object.get("pattern").and_then(Value::as_str) {
-            Some(pattern) => format!("string like {pattern}"),
-            None => "string".to_owned(),
-        },
+        "string" => {
+            let example = object.get("examples").and_then(|examples| examples.get(0));
+            let pattern = object.get("pattern").and_then(Value::as_str);
+            match (example.and_then(Value::as_str), pattern) {
+                (Some(example), Some(_)) => format!("string such as {example}"),
+                (None, Some(pattern)) => format!("string like {pattern}"),
+                (_, None) => "string".to_owned(),
+            }
+        }
         "array" if depth < DEEPEST => match object.get("items") {
             Some(items) => format!("list of {}", type_text(root, items, depth + 1)),
             None => "list".to_owned(),

@@ -1,6 +1,10 @@
 //! The arguments of `run` and `plan` that choose a part of a workflow, or force it.
 
+use std::ffi::OsString;
+use std::path::Path;
+
 use clap::Args;
+use clap::error::ErrorKind;
 use supermoe_engine::{Selection, Selector};
 use supermoe_workflow::Workflow;
 
@@ -55,6 +59,21 @@ impl SelectionArguments {
             force,
         })
     }
+}
+
+/// What to say where `--force` has taken the workflow's file for its stage.
+pub fn force_advice(error: &clap::Error, words: impl Iterator<Item = OsString>) -> Option<String> {
+    if error.kind() != ErrorKind::MissingRequiredArgument {
+        return None;
+    }
+    let words: Vec<OsString> = words.collect();
+    let taken = words
+        .windows(2)
+        .find(|pair| pair[0] == "--force" && Path::new(&pair[1]).is_file())?;
+    let file = taken[1].to_string_lossy();
+    Some(format!(
+        "\n`{file}` was taken for the stage of --force: put the file first, `{file} --force`, or write `--force=STAGE {file}`\n"
+    ))
 }
 
 fn selectors(option: &str, texts: &[String]) -> Result<Vec<Selector>, Failure> {

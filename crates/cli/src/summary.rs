@@ -10,13 +10,16 @@ use crate::screen::Screen;
 /// A table of metrics with more rows is cut.
 const MOST_ROWS: usize = 60;
 
+/// Of a table of metrics with a column a name, the summary of a run shows so many columns.
+const MOST_COLUMNS: usize = 12;
+
 /// `store`: the address of the store, without credentials.
 pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) -> String {
     let layout = Layout::Terminal {
         width: screen.width,
     };
     let mut text = supermoe_report::summary(record, layout);
-    let metrics = metrics_text(record, screen);
+    let metrics = metrics_text(record, screen, MOST_COLUMNS);
     if !metrics.is_empty() {
         text.push_str(&format!("\n{metrics}"));
     }
@@ -28,8 +31,9 @@ pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) ->
     text
 }
 
-/// All metrics of a run as tables, one empty line between them; nothing where there are none.
-pub fn metrics_text(record: &RunRecord, screen: &Screen) -> String {
+/// The metrics of a run as tables, one empty line between them; nothing where there are none.
+/// Of metrics without a task, `most_columns` are shown.
+pub fn metrics_text(record: &RunRecord, screen: &Screen, most_columns: usize) -> String {
     let layout = Layout::Terminal {
         width: screen.width,
     };
@@ -38,7 +42,14 @@ pub fn metrics_text(record: &RunRecord, screen: &Screen) -> String {
         .map(|mut table| {
             let hidden = table.rows.len().saturating_sub(MOST_ROWS);
             table.rows.truncate(MOST_ROWS);
+            let hidden_columns = table.cut_columns(most_columns);
             let mut text = table.render(layout);
+            if hidden_columns > 0 {
+                text.push_str(&format!(
+                    "… and {hidden_columns} more: supermoe show {}\n",
+                    record.run
+                ));
+            }
             if hidden > 0 {
                 text.push_str(&format!(
                     "… and {hidden} more: supermoe show {} --json\n",

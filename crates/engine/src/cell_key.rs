@@ -176,7 +176,7 @@ impl OutsideDigests {
                 let (origin, maker) = match &input.source {
                     InputSource::Output { cell, .. } => (InputOrigin::Stored, Some(*cell)),
                     InputSource::Path(path) => (InputOrigin::Outside(path.clone()), None),
-                    InputSource::Url(_) | InputSource::Ref(_) => (InputOrigin::Stored, None),
+                    InputSource::Ref(_) => (InputOrigin::Stored, None),
                 };
                 given.push(GivenInput {
                     port: port.clone(),
@@ -213,10 +213,6 @@ impl OutsideDigests {
         match &input.source {
             InputSource::Path(path) => known(self.paths.get(path)),
             InputSource::Ref(name) => known(self.refs.get(name)),
-            InputSource::Url(url) => Err(KeyError::Input {
-                port: port.to_owned(),
-                why: format!("`{url}` cannot be read by this version. Give a file or folder"),
-            }),
             InputSource::Output {
                 cell: maker,
                 port: output,

@@ -11,6 +11,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::input_copy::{copy, stamp};
+use crate::outputs::without_folder;
 use crate::work_folder::remove_folder;
 
 /// What becomes of a checkpoint that was announced and not kept yet.
@@ -24,7 +25,7 @@ pub(crate) enum LastCheckpoint {
 pub(crate) struct CheckpointKeeper {
     announced: watch::Sender<u64>,
     end: oneshot::Sender<LastCheckpoint>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Option<String>>,
 }
 
 impl CheckpointKeeper {
@@ -45,6 +46,7 @@ impl CheckpointKeeper {
             attempt,
             folder,
             snapshot,
+            lost: None,
         };
         let runtime = Handle::current();
         // On a thread of its own: copying and storing blocks more than it waits.
@@ -63,28 +65,29 @@ impl CheckpointKeeper {
         self.announced.send_modify(|count| *count += 1);
     }
 
-    /// Ends the watch; a checkpoint that is being kept is kept.
-    pub(crate) async fn finish(self, last: LastCheckpoint) {
+    /// Ends the watch; a checkpoint that is being kept is kept. Says why the last could not be.
+    pub(crate) async fn finish(self, last: LastCheckpoint) -> Option<String> {
         let _ = self.end.send(last);
-        if let Err(error) = self.task.await {
+        self.task.await.unwrap_or_else(|error| {
             tracing::warn!(%error, "keeping a checkpoint failed");
-        }
+            Some(error.to_string())
+        })
     }
 }
 
 async fn keep(
-    saver: Saver,
+    mut saver: Saver,
     mut announced: watch::Receiver<u64>,
     mut ended: oneshot::Receiver<LastCheckpoint>,
     interval: Duration,
-) {
+) -> Option<String> {
     let mut kept = 0;
     let last = loop {
         tokio::select! {
             biased;
             last = &mut ended => break last,
             seen = newer(&mut announced, kept) => {
-                let Some(seen) = seen else { return };
+                let Some(seen) = seen else { return saver.lost };
                 if saver.save().await {
                     kept = seen;
                 }
@@ -98,6 +101,7 @@ async fn keep(
     if last == Ok(LastCheckpoint::Keep) && *announced.borrow() > kept {
         saver.save().await;
     }
+    saver.lost
 }
 
 /// The count of announcements once it is larger than `kept`; none when nobody announces any more.
@@ -115,19 +119,26 @@ struct Saver {
     attempt: String,
     folder: PathBuf,
     snapshot: PathBuf,
+    /// Why the newest that was tried could not be kept.
+    lost: Option<String>,
 }
 
 impl Saver {
     /// Whether a whole state was kept. The worker may already write the next one, so a copy is
     /// taken first, and used only if the folder stood still meanwhile.
-    async fn save(&self) -> bool {
+    async fn save(&mut self) -> bool {
         let (folder, snapshot) = (self.folder.clone(), self.snapshot.clone());
         let copied = tokio::task::spawn_blocking(move || copy_if_still(&folder, &snapshot)).await;
         match copied.unwrap_or_else(|error| Err(io::Error::other(error))) {
             Ok(true) => {}
             Ok(false) => return false,
-            Err(error) => {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::debug!(key = %self.key, %error, "a checkpoint changed while it was copied");
+                return false;
+            }
+            Err(error) => {
+                tracing::warn!(key = %self.key, %error, "a checkpoint could not be copied");
+                self.lost = Some(without_folder(&error.to_string(), &self.folder));
                 return false;
             }
         }
@@ -136,9 +147,13 @@ impl Saver {
             .put_checkpoint(&self.key, &self.attempt, &self.snapshot)
             .await
         {
-            Ok(()) => true,
+            Ok(()) => {
+                self.lost = None;
+                true
+            }
             Err(error) => {
                 tracing::warn!(key = %self.key, %error, "a checkpoint could not be kept");
+                self.lost = Some(without_folder(&error.to_string(), &self.snapshot));
                 false
             }
         }

@@ -223,6 +223,12 @@ impl<'a> Dispatch<'a> {
                     self.log.tell(event);
                 }
             }
+            WorkerMessage::Kept(cell, what, lost) => {
+                let what = format!("{what} of {}", self.label(cell));
+                self.not_stored.retain(|earlier| earlier.what != what);
+                self.not_stored
+                    .extend(lost.map(|why| NotStored { what, why }));
+            }
             WorkerMessage::Ended(cell, grant, end) => {
                 self.running -= 1;
                 self.scheduler.finish(cell, grant);

@@ -18,22 +18,40 @@ pub struct CellName {
     pub stage: Arc<str>,
     #[serde(default)]
     pub matrix: Arc<IndexMap<String, Value>>,
+    /// The whole name as the workflow spells it: what is printed, and what its log is kept under.
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub label: Arc<str>,
+}
+
+fn is_empty(text: &Arc<str>) -> bool {
+    text.is_empty()
+}
+
+impl CellName {
+    /// The name with the values of its axes as JSON writes them, texts without quotes.
+    pub fn json_spelling(&self) -> String {
+        let mut name = self.stage.to_string();
+        for (index, (axis, value)) in self.matrix.iter().enumerate() {
+            name.push(if index == 0 { '[' } else { ',' });
+            match value {
+                Value::String(text) => name.push_str(&format!("{axis}={text}")),
+                other => name.push_str(&format!("{axis}={other}")),
+            }
+        }
+        if !self.matrix.is_empty() {
+            name.push(']');
+        }
+        name
+    }
 }
 
 impl fmt::Display for CellName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.stage)?;
-        for (index, (axis, value)) in self.matrix.iter().enumerate() {
-            f.write_str(if index == 0 { "[" } else { "," })?;
-            match value {
-                Value::String(text) => write!(f, "{axis}={text}")?,
-                other => write!(f, "{axis}={other}")?,
-            }
+        if self.label.is_empty() {
+            f.write_str(&self.json_spelling())
+        } else {
+            f.write_str(&self.label)
         }
-        if !self.matrix.is_empty() {
-            f.write_str("]")?;
-        }
-        Ok(())
     }
 }
 
@@ -157,7 +175,7 @@ pub struct StageFailure {
 /// Something that was computed and could not be kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NotStored {
-    /// A cell, or `journal`.
+    /// A cell, `log of` or `checkpoint of` one, or `journal`.
     pub what: String,
     pub why: String,
 }

@@ -36,27 +36,15 @@ impl History {
             .iter()
             .map(|id| identity(workflow, workflow.cell(*id)))
             .collect();
-        let found = store.nearest_results(&identities).await;
+        let newest = store.newest(identities).await;
         let mut nearest = vec![None; workflow.cells.len()];
-        for (id, result) in cells.into_iter().zip(found) {
+        for (id, result) in cells.into_iter().zip(newest.results) {
             nearest[id.index()] = result;
         }
-        let mut keys: Vec<StageKey> = nearest
-            .iter()
-            .flatten()
-            .map(|result: &Arc<StageResult>| result.key)
-            .collect();
-        keys.sort_unstable();
-        keys.dedup();
-        let states = if keys.is_empty() {
-            Ok(Vec::new())
-        } else {
-            store.check_results(&keys).await
-        };
         // A store that fails here fails again where a key is asked for, and is reported there.
-        let states: HashMap<StageKey, HitState> =
-            keys.into_iter().zip(states.unwrap_or_default()).collect();
+        let states = newest.states.unwrap_or_default();
         for result in nearest.iter_mut().flatten() {
+            let result: &mut Arc<StageResult> = result;
             if let Some(HitState::Hit(hit)) = states.get(&result.key) {
                 *result = Arc::clone(hit);
             }

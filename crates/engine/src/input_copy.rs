@@ -188,17 +188,24 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Copies a file or folder; reflinks where the file system can. Links inside stay links.
+/// Copies a file or folder; reflinks where the file system can. Links inside stay links. What is
+/// neither is refused: reading from a named pipe would wait for a writer.
 pub(crate) fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    if !fs::metadata(from)?.is_dir() {
+    let kind = fs::metadata(from)?.file_type();
+    if kind.is_file() {
         return fs::copy(from, to).map(|_| ());
+    }
+    if !kind.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("`{}` is a named pipe, socket or device", from.display()),
+        ));
     }
     fs::create_dir(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        let kind = entry.file_type()?;
-        if kind.is_symlink() {
+        if entry.file_type()?.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(entry.path())?, target)?;
         } else {
             copy(&entry.path(), &target)?;
@@ -250,4 +257,24 @@ fn walk(
         below.iter().try_for_each(|path| walk(path, visit))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_named_pipe_is_refused_and_not_waited_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let from = folder.path().join("from");
+        fs::create_dir(&from).expect("a folder");
+        fs::write(from.join("a"), "x").expect("a file");
+        nix::unistd::mkfifo(&from.join("pipe"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let to = |name: &str| folder.path().join(name);
+        for (from, to) in [(from.clone(), to("to")), (from.join("pipe"), to("alone"))] {
+            let error = copy(&from, &to).expect_err("refused");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains("a named pipe"), "{error}");
+        }
+    }
 }

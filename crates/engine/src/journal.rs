@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use supermoe_store::{RunId, Store, StoreError};
 use supermoe_workflow::{Cell, CellInput, Workflow};
@@ -28,7 +29,36 @@ pub(crate) struct RunDocument {
     pub process: ProcessMark,
     pub params: Map<String, Value>,
     /// Cells that are selected, or that a selected one needs, in the order of the workflow.
+    #[serde(skip_serializing)]
     pub stages: Vec<StageDocument>,
+}
+
+/// The whole document as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    head: Map<String, Value>,
+    stages: WrittenStages<'a>,
+}
+
+/// Cells become text one by one: of ten thousand, no second copy stands in memory.
+struct WrittenStages<'a> {
+    workflow: &'a Workflow,
+    names: &'a [CellName],
+    roles: &'a [Role],
+}
+
+impl Serialize for WrittenStages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let with_a_part = self
+            .workflow
+            .cells
+            .iter()
+            .filter(|cell| self.roles[cell.id.index()] != Role::Outside);
+        serializer.collect_seq(with_a_part.map(|cell| {
+            StageDocument::new(self.workflow, cell, self.names[cell.id.index()].clone())
+        }))
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -62,21 +92,28 @@ impl RunDocument {
         }
     }
 
-    /// The whole document. Cells become values one by one: of ten thousand, no second copy stands
-    /// in memory.
-    fn with_stages(&self, workflow: &Workflow, names: &[CellName], roles: &[Role]) -> Value {
-        let with_a_part = workflow
-            .cells
-            .iter()
-            .filter(|cell| roles[cell.id.index()] != Role::Outside);
-        let stages = with_a_part.map(|cell| {
-            let name = names[cell.id.index()].clone();
-            serde_json::to_value(StageDocument::new(workflow, cell, name)).unwrap_or(Value::Null)
-        });
-        let stages = Value::Array(stages.collect());
-        let mut document = serde_json::to_value(self).unwrap_or(Value::Null);
-        document["stages"] = stages;
-        document
+    /// The whole document as JSON text.
+    fn text(
+        &self,
+        workflow: &Workflow,
+        names: &[CellName],
+        roles: &[Role],
+    ) -> Result<Vec<u8>, serde_json::Error> {
+        let written = Written {
+            // A file whose name is no text leaves a document that cannot be read back, and a run.
+            head: match serde_json::to_value(self) {
+                Ok(Value::Object(head)) => head,
+                _ => Map::new(),
+            },
+            stages: WrittenStages {
+                workflow,
+                names,
+                roles,
+            },
+        };
+        let mut text = serde_json::to_vec(&written)?;
+        text.push(b'\n');
+        Ok(text)
     }
 }
 
@@ -129,12 +166,24 @@ impl Journal {
         store: &Store,
         run: RunId,
         head: &RunDocument,
-        workflow: &Workflow,
-        names: &[CellName],
-        roles: &[Role],
+        workflow: &Arc<Workflow>,
+        names: &Arc<[CellName]>,
+        roles: &Arc<[Role]>,
     ) -> Result<Journal, StoreError> {
-        let document = head.with_stages(workflow, names, roles);
-        store.create_run(&run, &document).await?;
+        let (head, workflow) = (head.clone(), Arc::clone(workflow));
+        let (names, roles) = (Arc::clone(names), Arc::clone(roles));
+        // Beside whatever else a run begins with.
+        let writing = tokio::task::spawn_blocking(move || head.text(&workflow, &names, &roles));
+        let text = match writing.await {
+            Ok(text) => text.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        let text = text.map_err(|cause| StoreError::Failed {
+            store: store.url().to_string(),
+            object: format!("the workflow of run {run}"),
+            cause,
+        })?;
+        store.create_run_from_text(&run, text.into()).await?;
         Ok(Journal {
             store: store.clone(),
             run,

@@ -105,7 +105,8 @@ impl Changes<'_> {
                     self.members(&field, path, old, new)
                 }
                 (None, Value::Object(new)) if !new.is_empty() && self.is_described(path) => {
-                    self.members(&field, path, &Map::new(), new);
+                    let old = default_of(self.cell, path).unwrap_or_default();
+                    self.members(&field, path, object(&old), new);
                 }
                 (old_value, _) => self.changed(field, path, old_value, Some(new_value)),
             }
@@ -116,7 +117,8 @@ impl Changes<'_> {
             path.push(name.clone());
             match old_value {
                 Value::Object(old) if !old.is_empty() && self.is_described(path) => {
-                    self.members(&field, path, old, &Map::new());
+                    let new = default_of(self.cell, path).unwrap_or_default();
+                    self.members(&field, path, old, object(&new));
                 }
                 _ => self.changed(field, path, Some(old_value), None),
             }
@@ -158,9 +160,12 @@ impl Changes<'_> {
         }
     }
 
-    /// Whether the schema names the members of the map at `path`.
+    /// Whether the schema names the members of the map at `path`, and it is a map too when absent.
     fn is_described(&self, path: &[String]) -> bool {
-        schema_at(self.cell, path).is_some_and(|schema| schema.get("properties").is_some())
+        default_of(self.cell, path).is_none_or(|default| default.is_object())
+            && schema_at(self.cell, path).is_some_and(|(root, schema)| {
+                forms(root, schema).any(|form| form.get("properties").is_some())
+            })
     }
 
     fn command_values(&mut self, old: &Map<String, Value>, new: &Map<String, Value>) {
@@ -304,7 +309,6 @@ pub(crate) fn source_name(workflow: &Workflow, source: &InputSource) -> String {
     match source {
         InputSource::Output { cell, port } => format!("{}.{port}", workflow.cell(*cell).label),
         InputSource::Path(path) => path.display().to_string(),
-        InputSource::Url(url) => url.clone(),
         InputSource::Ref(name) => format!("ref:{name}"),
     }
 }
@@ -328,32 +332,52 @@ fn current_value(cell: &Cell, path: &[String]) -> Option<Value> {
 }
 
 fn default_of(cell: &Cell, path: &[String]) -> Option<Value> {
-    schema_at(cell, path)?.get("default").cloned()
+    let (root, schema) = schema_at(cell, path)?;
+    forms(root, schema)
+        .find_map(|form| form.get("default"))
+        .cloned()
 }
 
-/// The schema of the param at `path`: in the chosen variant's own section, that variant's.
-fn schema_at<'a>(cell: &'a Cell, path: &[String]) -> Option<&'a Value> {
+/// The schema of the param at `path`, after the document that it stands in: in the chosen
+/// variant's own section, that variant's.
+fn schema_at<'a>(cell: &'a Cell, path: &[String]) -> Option<(&'a Value, &'a Value)> {
     let manifest = &cell.plugin.manifest;
     if let (Some(choice), Some(variants)) = (&cell.variant, &manifest.variants)
         && let [section, value, rest @ ..] = path
         && *section == variants.section
         && *value == choice.value
     {
-        return step_down(&variants.values.get(value)?.params, rest);
+        let root = &variants.values.get(value)?.params;
+        return Some((root, step_down(root, rest)?));
     }
-    step_down(&manifest.params, path)
+    let root = &manifest.params;
+    Some((root, step_down(root, path)?))
 }
 
 fn step_down<'a>(root: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(root, |schema, name| {
-        let found = schema.get("properties")?.get(name)?;
-        match found
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|target| target.strip_prefix('#'))
-        {
-            Some(pointer) if found.get("default").is_none() => root.pointer(pointer),
-            _ => Some(found),
-        }
+        forms(root, schema).find_map(|form| form.get("properties")?.get(name))
     })
+}
+
+/// A schema and those that it refers to or is put together from, itself first.
+fn forms<'a>(root: &'a Value, schema: &'a Value) -> impl Iterator<Item = &'a Value> {
+    /// More than any schema made by people; ends what refers to itself.
+    const MOST: usize = 64;
+    let mut open = std::collections::VecDeque::from([schema]);
+    std::iter::from_fn(move || {
+        let form = open.pop_front()?;
+        let target = form.get("$ref").and_then(Value::as_str);
+        open.extend(target.and_then(|target| root.pointer(target.strip_prefix('#')?)));
+        for keyword in ["allOf", "anyOf", "oneOf"] {
+            open.extend(
+                form.get(keyword)
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten(),
+            );
+        }
+        Some(form)
+    })
+    .take(MOST)
 }

@@ -10,10 +10,14 @@ use supermoe_store::{Artifact, ArtifactKind, Store, StoreError};
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
-    #[error("it ended well and left its output `{port}` unwritten: expected a file at `{}`", .path.display())]
-    NoFile { port: String, path: PathBuf },
-    #[error("it ended well and left its output `{port}` unwritten: expected files in the folder `{}`", .path.display())]
-    EmptyFolder { port: String, path: PathBuf },
+    #[error(
+        "it ended well and left its output `{port}` unwritten: expected a file at the path given for it"
+    )]
+    NoFile { port: String },
+    #[error(
+        "it ended well and left its output `{port}` unwritten: expected files in the folder given for it"
+    )]
+    EmptyFolder { port: String },
     #[error("its output `{port}` is {found}, expected {expected}")]
     WrongKind {
         port: String,
@@ -22,10 +26,10 @@ pub(crate) enum OutputError {
     },
     #[error("its output `{port}` cannot be read: {source}")]
     Unreadable { port: String, source: io::Error },
-    #[error("its output `{port}`: {source}")]
-    NotStorable { port: String, source: StoreError },
-    #[error("its output `{port}` could not be stored: {source}")]
-    NotStored { port: String, source: StoreError },
+    #[error("its output `{port}`: {why}")]
+    NotStorable { port: String, why: String },
+    #[error("its output `{port}` could not be stored: {why}")]
+    NotStored { port: String, why: String },
 }
 
 /// Where a worker writes its outputs, by port.
@@ -61,19 +65,30 @@ pub(crate) async fn collect(
     }
     let mut artifacts = IndexMap::with_capacity(written.len());
     for (port, path, kind) in written {
-        let artifact = store.put(path, kind).await.map_err(|source| match source {
-            StoreError::NotStorable { .. } => OutputError::NotStorable {
-                port: port.clone(),
-                source,
-            },
-            source => OutputError::NotStored {
-                port: port.clone(),
-                source,
-            },
+        let artifact = store.put(path, kind).await.map_err(|error| {
+            let (port, why) = (port.clone(), without_folder(&error.to_string(), path));
+            match error {
+                StoreError::NotStorable { .. } => OutputError::NotStorable { port, why },
+                _ => OutputError::NotStored { port, why },
+            }
         })?;
         artifacts.insert(port.clone(), artifact);
     }
     Ok(artifacts)
+}
+
+/// Names what is in an attempt's folder by its path in there: the folder is gone by the time that
+/// somebody reads this.
+pub(crate) fn without_folder(text: &str, folder: &Path) -> String {
+    let real = fs::canonicalize(folder).ok();
+    let mut text = text.to_owned();
+    for folder in real.iter().map(PathBuf::as_path).chain([folder]) {
+        let folder = folder.display();
+        text = text
+            .replace(&format!("`{folder}`"), "it")
+            .replace(&format!("`{folder}/"), "`");
+    }
+    text
 }
 
 /// What stands at an output's path; none where an optional one was left unwritten.
@@ -90,7 +105,7 @@ fn look(
     let found = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata.file_type(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return absent(port, declared, path);
+            return absent(port, declared);
         }
         Err(error) => return Err(unreadable(error)),
     };
@@ -106,7 +121,7 @@ fn look(
         (true, _, true) => Ok(Some(ArtifactKind::File)),
         (_, true, false) => match fs::read_dir(path).map_err(unreadable)?.next() {
             Some(_) => Ok(Some(ArtifactKind::Folder)),
-            None => absent(port, declared, path),
+            None => absent(port, declared),
         },
         (true, ..) => wrong("a file"),
         (_, true, _) => wrong("a folder"),
@@ -115,16 +130,12 @@ fn look(
     }
 }
 
-fn absent(
-    port: &str,
-    declared: &OutputPort,
-    path: &Path,
-) -> Result<Option<ArtifactKind>, OutputError> {
-    let (port, path) = (port.to_owned(), path.to_owned());
+fn absent(port: &str, declared: &OutputPort) -> Result<Option<ArtifactKind>, OutputError> {
+    let port = port.to_owned();
     match (declared.required, declared.port_type.is_file()) {
         (false, _) => Ok(None),
-        (true, true) => Err(OutputError::NoFile { port, path }),
-        (true, false) => Err(OutputError::EmptyFolder { port, path }),
+        (true, true) => Err(OutputError::NoFile { port }),
+        (true, false) => Err(OutputError::EmptyFolder { port }),
     }
 }
 
@@ -156,18 +167,30 @@ mod tests {
             &at(name),
         ) {
             Ok(found) => format!("{found:?}"),
-            Err(error) => error
-                .to_string()
-                .replace(&folder.path().display().to_string(), "WORK"),
+            Err(error) => error.to_string(),
         };
         assert_eq!(told("file", PortType::File, true), "Some(File)");
         assert_eq!(told("full", PortType::Model, true), "Some(Folder)");
         assert_eq!(told("none", PortType::File, false), "None");
         assert_eq!(told("empty", PortType::Folder, false), "None");
-        insta::assert_snapshot!(told("none", PortType::File, true), @"it ended well and left its output `none` unwritten: expected a file at `WORK/none`");
-        insta::assert_snapshot!(told("empty", PortType::Model, true), @"it ended well and left its output `empty` unwritten: expected files in the folder `WORK/empty`");
+        insta::assert_snapshot!(told("none", PortType::File, true), @"it ended well and left its output `none` unwritten: expected a file at the path given for it");
+        insta::assert_snapshot!(told("empty", PortType::Model, true), @"it ended well and left its output `empty` unwritten: expected files in the folder given for it");
         insta::assert_snapshot!(told("full", PortType::File, true), @"its output `full` is a folder, expected a file");
         insta::assert_snapshot!(told("file", PortType::Folder, true), @"its output `file` is a file, expected a folder");
         insta::assert_snapshot!(told("link", PortType::File, true), @"its output `link` is a link, expected a file");
+    }
+
+    #[test]
+    fn what_is_in_an_output_is_named_by_its_path_in_there() {
+        let output = Path::new("/nowhere/stages/0/outputs/o");
+        let told = |text| without_folder(text, output);
+        assert_eq!(
+            told("`/nowhere/stages/0/outputs/o/a/p` cannot be stored: it is a socket"),
+            "`a/p` cannot be stored: it is a socket"
+        );
+        assert_eq!(
+            told("`/nowhere/stages/0/outputs/o` cannot be stored: it is a file"),
+            "it cannot be stored: it is a file"
+        );
     }
 }

@@ -18,8 +18,12 @@ pub(crate) enum PublishError {
     Damaged(String),
     #[error("`{}` is there and was not published by supermoe. Move it away, or publish to another path", .0.display())]
     NotOurs(PathBuf),
+    #[error("`{}` was changed since supermoe published it; move it away", .0.display())]
+    Changed(PathBuf),
     #[error("`{}` is not a path inside the project", .0.display())]
     Outside(PathBuf),
+    #[error("`{}` is behind a link, in `{}`, which is no place inside the project", .path.display(), .folder.display())]
+    LeadsOut { path: PathBuf, folder: PathBuf },
     #[error("`{}` could not be written: {why}", .path.display())]
     Failed { path: PathBuf, why: String },
 }
@@ -54,16 +58,21 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let path = inside(path).ok_or_else(|| PublishError::Outside(path.to_owned()))?;
         let target = self.project.join(&path);
+        self.check_folder(&path, &target)?;
         match fs::symlink_metadata(&target) {
             Ok(metadata) => {
-                if store.digest_path(&target).await.ok() == Some(digest) {
+                let found = store.digest_path(&target).await.ok();
+                if found == Some(digest) {
                     self.remember(path, digest);
                     return Ok(());
                 }
                 let empty = metadata.is_dir()
                     && fs::read_dir(&target).is_ok_and(|mut items| items.next().is_none());
-                if !empty && !self.published.contains_key(&path) {
-                    return Err(PublishError::NotOurs(path));
+                match self.published.get(&path) {
+                    _ if empty => {}
+                    None => return Err(PublishError::NotOurs(path)),
+                    Some(laid) if found == Some(*laid) => {}
+                    Some(_) => return Err(PublishError::Changed(path)),
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -94,6 +103,31 @@ impl Publisher {
                 why: error.to_string(),
             }),
         }
+    }
+
+    /// Links on the way must not lead out of the project, nor to what is not to be written in it.
+    fn check_folder(&self, path: &Path, target: &Path) -> Result<(), PublishError> {
+        let failed = |error: io::Error| PublishError::Failed {
+            path: path.to_owned(),
+            why: error.to_string(),
+        };
+        let project = fs::canonicalize(&self.project).map_err(failed)?;
+        for above in target.ancestors().skip(1) {
+            let folder = match fs::canonicalize(above) {
+                Ok(folder) => folder,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            let below = target.strip_prefix(above).unwrap_or(path);
+            return match folder.strip_prefix(&project) {
+                Ok(real) if inside(&real.join(below)).is_some() => Ok(()),
+                _ => Err(PublishError::LeadsOut {
+                    path: path.to_owned(),
+                    folder,
+                }),
+            };
+        }
+        Ok(())
     }
 
     fn remember(&mut self, path: PathBuf, digest: Digest) {
@@ -151,6 +185,30 @@ mod tests {
             ".supermoe/store",
         ] {
             assert_eq!(inside(Path::new(wrong)), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn links_must_not_lead_out_of_the_project() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let project = folder.path().join("project");
+        for made in ["real", ".git"] {
+            fs::create_dir_all(project.join(made)).expect("a folder");
+        }
+        let links = [("out", ".."), ("git", ".git"), ("near", "real")];
+        for (link, target) in links {
+            std::os::unix::fs::symlink(target, project.join(link)).expect("a link");
+        }
+        let publisher = Publisher::open(&project);
+        let is_fine = |path: &str| {
+            let path = Path::new(path);
+            publisher.check_folder(path, &project.join(path)).is_ok()
+        };
+        for fine in ["a", "new/a/b", "real/a", "near/a", "near/new/a", "out"] {
+            assert!(is_fine(fine), "{fine}");
+        }
+        for wrong in ["out/a", "out/new/a", "git/a", "out/project/.git/a"] {
+            assert!(!is_fine(wrong), "{wrong}");
         }
     }
 }

@@ -24,6 +24,7 @@ use crate::publish::{PublishError, Publisher};
 use crate::run_options::RunOptions;
 use crate::run_record::RunRecord;
 use crate::selection::{Role, SelectionError};
+use crate::unset_secrets::{UnsetSecret, check_secrets};
 use crate::work_folder::WorkFolder;
 use crate::worker::Doer;
 
@@ -35,6 +36,9 @@ pub enum EngineError {
     Selection(#[from] SelectionError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The user's environment lacks what a stage is to be given.
+    #[error("{}", unset_text(.0))]
+    UnsetSecrets(Vec<UnsetSecret>),
     #[error("the work folder could not be made in `{}`: {source}", .project.display())]
     WorkFolder { project: PathBuf, source: io::Error },
 }
@@ -42,8 +46,25 @@ pub enum EngineError {
 impl EngineError {
     /// Whether the user has to change what was asked for, rather than the world.
     pub fn is_wrong_input(&self) -> bool {
-        matches!(self, EngineError::Selection(_))
+        matches!(
+            self,
+            EngineError::Selection(_) | EngineError::UnsetSecrets(_)
+        )
     }
+}
+
+fn unset_text(unset: &[UnsetSecret]) -> String {
+    let lines: Vec<String> = unset
+        .iter()
+        .map(|secret| {
+            format!(
+                "the secret `{}` of {} is not set in the environment",
+                secret.name,
+                secret.stages.join(", ")
+            )
+        })
+        .collect();
+    lines.join("; ")
 }
 
 /// A run that came to its end, well or not.
@@ -68,7 +89,7 @@ impl RunSummary {
 /// SIGKILL; at `Now` SIGKILL at once. Either way the journal is written to its end.
 ///
 /// # Errors
-/// Only what keeps the run from beginning: a wrong selection, a store that cannot be written.
+/// Only what keeps the run from beginning: a wrong selection, an unset secret, a store that cannot be written.
 /// Everything later is in the summary.
 pub async fn run(
     workflow: Arc<Workflow>,
@@ -79,11 +100,15 @@ pub async fn run(
 ) -> Result<RunSummary, EngineError> {
     let began = Instant::now();
     let started = jiff::Timestamp::now();
-    let roles = options.selection.roles(&workflow)?;
+    let roles: Arc<[Role]> = options.selection.roles(&workflow)?.into();
+    check_secrets(&workflow, &roles, store, options).await?;
     let run = RunId::generate();
-    let names = cell_names(&workflow);
+    let names: Arc<[CellName]> = cell_names(&workflow).into();
     let document = RunDocument::head(&workflow, started);
-    let journal = Journal::create(store, run, &document, &workflow, &names, &roles).await?;
+    let (journal, history) = tokio::try_join!(
+        Journal::create(store, run, &document, &workflow, &names, &roles),
+        async { Ok(History::read(&workflow, &roles, store).await) },
+    )?;
     let work =
         WorkFolder::create(&options.project, run).map_err(|source| EngineError::WorkFolder {
             project: options.project.clone(),
@@ -103,7 +128,6 @@ pub async fn run(
             digest,
         });
     }
-    let history = History::read(&workflow, &roles, store).await;
     let doer = Arc::new(doer(
         &workflow,
         store,
@@ -153,7 +177,11 @@ fn cell_names(workflow: &Workflow) -> Vec<CellName> {
         } else {
             Arc::new(cell.matrix.clone())
         };
-        names.push(CellName { stage, matrix });
+        names.push(CellName {
+            stage,
+            matrix,
+            label: cell.label.clone(),
+        });
     }
     names
 }

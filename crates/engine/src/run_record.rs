@@ -51,6 +51,8 @@ pub struct RunRecord {
 pub struct StageRecord {
     pub name: Arc<str>,
     pub matrix: Arc<IndexMap<String, Value>>,
+    /// The cell as the workflow spells it: `finetune[model=ple,seed=1]`.
+    pub label: Arc<str>,
     pub state: StageState,
     /// Why it ran, or did not.
     pub reason: Option<StageReason>,
@@ -107,6 +109,7 @@ impl StageRecord {
         CellName {
             stage: self.name.clone(),
             matrix: self.matrix.clone(),
+            label: self.label.clone(),
         }
     }
 
@@ -155,9 +158,14 @@ impl StageRecord {
     }
 
     fn blank(cell: CellName, state: StageState) -> StageRecord {
+        let label = match &*cell.label {
+            "" => Arc::from(cell.json_spelling()),
+            _ => cell.label,
+        };
         StageRecord {
             name: cell.stage,
             matrix: cell.matrix,
+            label,
             state,
             reason: None,
             key: None,
@@ -253,9 +261,7 @@ impl RunRecord {
 
     /// The stage's cell of that name: `prepare`, `finetune[model=ple,seed=1]`.
     pub fn stage(&self, label: &str) -> Option<&StageRecord> {
-        self.stages
-            .iter()
-            .find(|stage| stage.cell().to_string() == label)
+        self.stages.iter().find(|stage| *stage.label == *label)
     }
 
     /// All stages that ended in one state.

@@ -112,11 +112,11 @@ impl fmt::Display for Selector {
 impl Selector {
     fn matches(&self, cell: &Cell) -> bool {
         cell.stage.as_str() == self.stage
-            && self.axes.iter().all(|(axis, value)| {
+            && (self.axes.iter().all(|(axis, value)| {
                 cell.matrix
                     .get(axis)
                     .is_some_and(|found| shown(found) == *value)
-            })
+            }) || self.to_string() == *cell.label)
     }
 
     /// The cells that it names, at least one.

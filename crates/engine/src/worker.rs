@@ -27,6 +27,7 @@ use crate::attempt_folders::AttemptFolders;
 use crate::checkpoint_keeper::{CheckpointKeeper, LastCheckpoint};
 use crate::input_copy::{CopyError, InputCopies, InputCopy, InputOrigin};
 use crate::launch;
+use crate::log_note::note_in_log;
 use crate::outputs::{self, OutputError};
 use crate::scheduler::Grant;
 use crate::stage_key::CanonicalManifest;
@@ -83,6 +84,15 @@ pub(crate) struct GivenInput {
     pub matrix: IndexMap<String, Value>,
 }
 
+/// What a worker that has ended leaves.
+struct Worked {
+    outcome: WorkerOutcome,
+    /// The last value of each.
+    metrics: IndexMap<String, f64>,
+    /// Why its last checkpoint could not be kept.
+    lost_checkpoint: Option<String>,
+}
+
 /// An input as it lies before the worker.
 pub(crate) struct LaidInput {
     pub port: String,
@@ -136,23 +146,46 @@ impl Doer {
             Err(message) => return AttemptEnd::Failed(AttemptFailure::plain(message)),
         };
         let (folders, spec) = prepared;
-        let (outcome, metrics) = match self.work(cell, attempt, &folders, spec, messages).await {
+        let worked = match self.work(cell, attempt, &folders, spec, messages).await {
             Ok(worked) => worked,
             Err(message) => return AttemptEnd::Failed(AttemptFailure::plain(message)),
         };
-        self.put_log(cell, &folders.log).await;
-        if let Some(end) = unsuccessful(self, cell, &outcome, &folders) {
+        let tell_kept = |what, lost: Option<String>| {
+            // Says of a retry too that what was lost before is kept now.
+            if lost.is_some() || attempt.number > 1 {
+                let _ = messages.send(WorkerMessage::Kept(attempt.cell, what, lost));
+            }
+        };
+        tell_kept("log", self.put_log(cell, &folders.log).await);
+        let end = self.end(cell, attempt, &folders, &inputs, &worked).await;
+        let is_done = matches!(end, AttemptEnd::Done { .. });
+        // What has a result needs no checkpoint any more.
+        tell_kept("checkpoint", worked.lost_checkpoint.filter(|_| !is_done));
+        end
+    }
+
+    /// What comes of an attempt whose worker has ended.
+    async fn end(
+        &self,
+        cell: &Cell,
+        attempt: &Attempt,
+        folders: &AttemptFolders,
+        inputs: &[LaidInput],
+        worked: &Worked,
+    ) -> AttemptEnd {
+        let outcome = &worked.outcome;
+        if let Some(end) = unsuccessful(self, cell, outcome, folders) {
             return end;
         }
-        if let Some(input) = self.changed_input(&inputs).await {
+        if let Some(input) = self.changed_input(inputs).await {
             let message = format!(
                 "its input `{input}` was written to while it ran, by it or by a stage beside it: inputs are read-only"
             );
-            return AttemptEnd::Failed(failure(message, &outcome, &folders));
+            return AttemptEnd::Failed(failure(message, outcome, folders));
         }
         let mut stop = self.stop.clone();
         tokio::select! {
-            end = self.store_result(cell, attempt, &folders, &outcome, metrics) => end,
+            end = self.store_result(cell, attempt, folders, worked) => end,
             () = stop.reached(StopLevel::Now) => AttemptEnd::Cancelled { seconds: Some(outcome.seconds) },
         }
     }
@@ -226,7 +259,7 @@ impl Doer {
         }
     }
 
-    /// Runs the worker and passes on what it says; gives the last value of each metric.
+    /// Runs the worker and passes on what it says.
     async fn work(
         &self,
         cell: &Cell,
@@ -234,7 +267,7 @@ impl Doer {
         folders: &AttemptFolders,
         spec: WorkerSpec,
         messages: &mpsc::UnboundedSender<WorkerMessage>,
-    ) -> Result<(WorkerOutcome, IndexMap<String, f64>), String> {
+    ) -> Result<Worked, String> {
         let watcher = self.watcher().await?;
         let keeper = folders.checkpoint.as_ref().map(|folder| {
             let writer = format!("{}-{}-{}", self.run, attempt.cell.index(), attempt.number);
@@ -253,6 +286,7 @@ impl Doer {
                     metrics.insert(name.clone(), *value);
                 }
                 Event::Checkpoint { .. } => keeper.iter().for_each(CheckpointKeeper::announce),
+                Event::Log { level, message } => note_in_log(&folders.log, *level, message),
                 _ => {}
             }
             let _ = messages.send(WorkerMessage::Event(attempt.cell, event));
@@ -266,15 +300,18 @@ impl Doer {
             tokio::select! {
                 outcome = &mut worker => break outcome,
                 Some(event) = heard.recv() => hear(event),
-                _ = log_put.tick() => self.put_log(cell, &folders.log).await,
+                _ = log_put.tick() => {
+                    self.put_log(cell, &folders.log).await;
+                }
             }
         };
         while let Ok(event) = heard.try_recv() {
             hear(event);
         }
+        let mut lost_checkpoint = None;
         if let Some(keeper) = keeper {
             let left_in_order = matches!(outcome.exit, WorkerExit::Code(_) | WorkerExit::Stopped);
-            keeper
+            lost_checkpoint = keeper
                 .finish(if left_in_order {
                     LastCheckpoint::Keep
                 } else {
@@ -282,7 +319,11 @@ impl Doer {
                 })
                 .await;
         }
-        Ok((outcome, metrics))
+        Ok(Worked {
+            outcome,
+            metrics,
+            lost_checkpoint,
+        })
     }
 
     /// Started with the first worker; a run of cached stages has none.
@@ -305,13 +346,18 @@ impl Doer {
         Ok(watcher)
     }
 
-    async fn put_log(&self, cell: &Cell, log: &Path) {
+    /// Why the log could not be kept.
+    async fn put_log(&self, cell: &Cell, log: &Path) -> Option<String> {
         if !fs::metadata(log).is_ok_and(|metadata| metadata.len() > 0) {
-            return;
+            return None;
         }
-        if let Err(error) = self.store.put_log(&self.run, &cell.label, log).await {
-            tracing::warn!(stage = %cell.label, %error, "the log could not be kept");
-        }
+        let error = self
+            .store
+            .put_log(&self.run, &cell.label, log)
+            .await
+            .err()?;
+        tracing::warn!(stage = %cell.label, %error, "the log could not be kept");
+        Some(error.to_string())
     }
 
     async fn changed_input<'a>(&self, inputs: &'a [LaidInput]) -> Option<&'a str> {
@@ -329,9 +375,9 @@ impl Doer {
         cell: &Cell,
         attempt: &Attempt,
         folders: &AttemptFolders,
-        outcome: &WorkerOutcome,
-        metrics: IndexMap<String, f64>,
+        worked: &Worked,
     ) -> AttemptEnd {
+        let outcome = &worked.outcome;
         let outputs = match outputs::collect(&self.store, &cell.outputs, &folders.outputs).await {
             Ok(outputs) => outputs,
             Err(error @ OutputError::NotStored { .. }) => {
@@ -344,7 +390,7 @@ impl Doer {
             key: attempt.key,
             manifest: attempt.manifest.value().into(),
             outputs,
-            metrics,
+            metrics: worked.metrics.clone(),
             seconds: outcome.seconds,
             peak_memory_bytes: outcome.peak_memory_bytes,
             run: self.run,

@@ -12,6 +12,9 @@ use crate::scheduler::Grant;
 pub(crate) enum WorkerMessage {
     /// A worker's event, secrets replaced.
     Event(CellId, Event),
+    /// Whether what belongs to a cell besides its result, a `log` or a `checkpoint`, could be
+    /// kept; why not.
+    Kept(CellId, &'static str, Option<String>),
     /// An attempt is over; its slots come back.
     Ended(CellId, Grant, AttemptEnd),
 }

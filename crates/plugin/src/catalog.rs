@@ -148,6 +148,8 @@ impl fmt::Display for CatalogProblem {
 #[derive(Debug, Default, Clone)]
 pub struct Catalog {
     entries: BTreeMap<String, Arc<PluginEntry>>,
+    /// Manifests that could not be used, by the name of their folder.
+    broken: BTreeMap<String, PathBuf>,
 }
 
 impl Catalog {
@@ -161,7 +163,10 @@ impl Catalog {
                 (entry.manifest.name.clone(), Arc::new(entry))
             })
             .collect();
-        Catalog { entries }
+        Catalog {
+            entries,
+            broken: BTreeMap::new(),
+        }
     }
 
     /// Adds the plugins found in `project`/plugins, in the folders of `plugin_path` (separated
@@ -202,6 +207,16 @@ impl Catalog {
             problems.extend(self.add(&file, read));
         }
         problems.extend(self.check_variants());
+        for problem in &problems {
+            let folder = problem.file.parent().and_then(Path::file_name);
+            if let Some(name) = folder {
+                let file = problem.file.strip_prefix(project);
+                let file = file.unwrap_or(&problem.file).to_owned();
+                self.broken
+                    .entry(name.to_string_lossy().into_owned())
+                    .or_insert(file);
+            }
+        }
         problems
     }
 
@@ -221,6 +236,12 @@ impl Catalog {
 
     pub fn get(&self, name: &str) -> Option<&Arc<PluginEntry>> {
         self.entries.get(name)
+    }
+
+    /// The manifest in a folder of this name that was found and could not be used, from the
+    /// project's root where it lies in there.
+    pub fn broken(&self, name: &str) -> Option<&Path> {
+        self.broken.get(name).map(PathBuf::as_path)
     }
 
     /// The external plugin that stands in for `of` where its `param` has this `value`.

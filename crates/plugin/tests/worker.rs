@@ -312,3 +312,16 @@ async fn events_arrive_while_the_worker_runs() {
     assert!(matches!(outcome.exit, WorkerExit::Success), "{outcome:?}");
     assert_eq!(event, Some(Event::Checkpoint { step: Some(1) }));
 }
+
+#[tokio::test]
+async fn children_of_a_worker_that_timed_out_are_no_leftovers() {
+    let room = Room::new();
+    let spec = WorkerSpec {
+        timeout: Some(std::time::Duration::from_millis(50)),
+        ..room.shell("sleep 1000; true")
+    };
+    let (outcome, events) = run(spec).await;
+    assert!(matches!(outcome.exit, WorkerExit::TimedOut), "{outcome:?}");
+    assert!(!outcome.left_processes);
+    assert!(events.is_empty(), "{events:?}");
+}

@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use supermoe_engine::RunRecord;
 
-use crate::text_table::{Align, Layout, TextTable};
+use crate::text_table::{Align, Layout, TextTable, plain};
 use crate::time_text::metric_text;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -96,11 +96,25 @@ impl Draft {
 }
 
 impl MetricTable {
+    /// Of a table with a column a name, keeps the first `most` columns; how many were left out.
+    /// Tables with a column a task stay whole: their mean is over all.
+    pub fn cut_columns(&mut self, most: usize) -> usize {
+        if self.title != OTHER {
+            return 0;
+        }
+        let hidden = self.columns.len().saturating_sub(most);
+        self.columns.truncate(most);
+        for row in &mut self.rows {
+            row.values.truncate(most);
+        }
+        hidden
+    }
+
     /// The table under its title. In a terminal, columns that do not fit stand in a further block.
     pub fn render(&self, layout: Layout) -> String {
         let mut text = match layout {
-            Layout::Terminal { .. } => format!("{}\n", self.title),
-            Layout::Markdown => format!("### {}\n\n", self.title),
+            Layout::Terminal { .. } => format!("{}\n", plain(&self.title)),
+            Layout::Markdown => format!("### {}\n\n", plain(&self.title)),
         };
         let columns = self.all_columns();
         let blocks: Vec<&[(String, Vec<String>)]> = match layout {

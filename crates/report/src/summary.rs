@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use supermoe_engine::{Counts, Outcome, RunRecord, StageRecord, StageState};
 
-use crate::text_table::{Align, Layout, TextTable};
+use crate::text_table::{Align, Layout, TextTable, plain};
 use crate::time_text::seconds_text;
 
 /// With more rows than this, cached stages are only counted, and what is left is cut.
@@ -104,7 +104,7 @@ pub fn summary(record: &RunRecord, layout: Layout) -> String {
 }
 
 fn head(record: &RunRecord, layout: Layout) -> String {
-    let (run, workflow, outcome) = (record.run, &record.workflow, record.outcome);
+    let (run, workflow, outcome) = (record.run, plain(&record.workflow), record.outcome);
     let time = match (record.seconds, outcome) {
         (Some(seconds), _) => format!(" in {}", seconds_text(seconds)),
         (None, Outcome::Interrupted) => " (its process died)".to_owned(),
@@ -173,7 +173,7 @@ fn table(rows: &[SummaryRow]) -> TextTable {
 
 fn list(title: &str, layout: Layout, items: impl Iterator<Item = String>) -> String {
     let mut text = String::new();
-    for item in items {
+    for item in items.map(|item| plain(&item)) {
         if text.is_empty() {
             text = match layout {
                 Layout::Terminal { .. } => format!("\n{title}:\n"),

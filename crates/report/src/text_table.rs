@@ -29,9 +29,22 @@ pub(crate) struct TextTable {
 
 impl TextTable {
     pub(crate) fn render(&self, layout: Layout) -> String {
+        let table = self.plain();
         match layout {
-            Layout::Markdown => self.markdown(),
-            Layout::Terminal { width } => self.aligned(width),
+            Layout::Markdown => table.markdown(),
+            Layout::Terminal { width } => table.aligned(width),
+        }
+    }
+
+    fn plain(&self) -> TextTable {
+        let cells = |cells: &Vec<String>| cells.iter().map(|cell| plain(cell)).collect();
+        TextTable {
+            heads: self
+                .heads
+                .iter()
+                .map(|(head, align)| (plain(head), *align))
+                .collect(),
+            rows: self.rows.iter().map(cells).collect(),
         }
     }
 
@@ -104,6 +117,11 @@ impl TextTable {
     }
 }
 
+/// One line of text without what would command a terminal; as many characters as before.
+pub(crate) fn plain(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
 fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -115,7 +133,6 @@ fn cut(text: &str, width: usize) -> String {
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")
-        .replace('\n', " ")
         .replace('<', "&lt;")
 }
 
@@ -164,6 +181,17 @@ mod tests {
         ");
         let tiny = table().render(Layout::Terminal { width: 1 });
         assert_eq!(tiny.lines().count(), 3);
+    }
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        let table = TextTable {
+            heads: vec![("a\u{1b}".into(), Align::Left), ("b".into(), Align::Left)],
+            rows: vec![vec!["\u{1b}[2J".into(), "two\nlines\r\u{9b}".into()]],
+        };
+        let shown = table.render(Layout::Terminal { width: 80 });
+        assert_eq!(shown, "a     b\n [2J  two lines\n");
+        assert_eq!(table.render(Layout::Markdown).lines().count(), 3);
     }
 
     #[test]

@@ -5,16 +5,22 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use supermoe_engine::{
-    Counts, NotStored, Outcome, ReasonPlace, RerunReason, RunRecord, SkipCause, StageFailure,
-    StageReason, StageRecord, StageState,
+    CellName, Counts, NotStored, Outcome, ReasonPlace, RerunReason, RunRecord, SkipCause,
+    StageFailure, StageReason, StageRecord, StageState,
 };
 use supermoe_report::{Layout, metric_tables, summary, summary_rows};
 
 fn stage(name: &str, matrix: Value, state: StageState) -> StageRecord {
     let matrix: IndexMap<String, Value> = serde_json::from_value(matrix).expect("a map");
+    let cell = CellName {
+        stage: Arc::from(name),
+        matrix: Arc::new(matrix.clone()),
+        label: Arc::default(),
+    };
     StageRecord {
         name: Arc::from(name),
         matrix: Arc::new(matrix),
+        label: Arc::from(cell.json_spelling()),
         state,
         reason: None,
         key: None,
@@ -130,6 +136,26 @@ fn metrics_by_task_with_their_mean() {
         .map(|table| table.render(Layout::Terminal { width: 100 }))
         .collect();
     insta::assert_snapshot!(tables.join("\n"));
+}
+
+#[test]
+fn columns_of_names_can_be_cut_and_those_of_tasks_stay() {
+    let mut cell = stage("evaluate", json!({}), StageState::Ran);
+    for index in 0..1000 {
+        cell.metrics.insert(format!("metric_{index}"), 0.5);
+    }
+    for task in 0..20 {
+        cell.metrics.insert(format!("test/{task}/auc"), 0.5);
+    }
+    let mut tables = metric_tables(&record(vec![cell]));
+    let hidden: Vec<usize> = tables
+        .iter_mut()
+        .map(|table| table.cut_columns(12))
+        .collect();
+    assert_eq!(hidden, [0, 988]);
+    let names = &tables[1];
+    assert_eq!((names.columns.len(), names.rows[0].values.len()), (12, 12));
+    assert!(names.render(Layout::Terminal { width: 80 }).lines().count() < 12);
 }
 
 #[test]

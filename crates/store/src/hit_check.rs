@@ -11,6 +11,7 @@ use crate::digest::{Digest, StageKey};
 use crate::error::Result;
 use crate::error_mapping::Access;
 use crate::index_record::{IndexedResult, IndexedTree};
+use crate::indexed::{Indexed, tree_digests};
 use crate::local_put::{Stat, copy_and_digest};
 use crate::object_name;
 use crate::objects::{PARALLEL_REQUESTS, blocking};
@@ -63,7 +64,18 @@ impl Inner {
         self: &Arc<Inner>,
         keys: &[StageKey],
     ) -> Result<Vec<HitState>> {
-        let (results, mut known_trees) = self.indexed(keys.to_vec()).await;
+        let indexed = self.indexed(keys.to_vec()).await;
+        self.check_indexed(keys, indexed).await
+    }
+
+    /// What stands under each key, of which the index knows so much.
+    pub(crate) async fn check_indexed(
+        self: &Arc<Inner>,
+        keys: &[StageKey],
+        indexed: Indexed,
+    ) -> Result<Vec<HitState>> {
+        let Indexed { results, trees } = indexed;
+        let mut known_trees = trees;
         let results = self.find_results(keys, results).await?;
 
         let digests: BTreeSet<Digest> = results
@@ -74,7 +86,11 @@ impl Inner {
         let damaged_trees = self.check_trees(&digests, &mut known_trees).await?;
         let damaged_blobs = self.check_blobs(&digests, &mut known_trees).await?;
 
+        let all_is_whole = damaged_trees.is_empty() && damaged_blobs.is_empty();
         let damage_of = |result: &StageResult| {
+            if all_is_whole {
+                return None;
+            }
             tree_digests(result).find_map(|digest| {
                 let in_tree = damaged_trees.get(&digest);
                 in_tree.or_else(|| {
@@ -106,21 +122,11 @@ impl Inner {
         Ok(states)
     }
 
-    async fn indexed(
-        self: &Arc<Inner>,
-        keys: Vec<StageKey>,
-    ) -> (Vec<Option<IndexedResult>>, HashMap<Digest, IndexedTree>) {
+    async fn indexed(self: &Arc<Inner>, keys: Vec<StageKey>) -> Indexed {
         let inner = Arc::clone(self);
         blocking(move || {
             let batch = inner.index.batch();
-            let results = batch.results(&keys);
-            let digests: BTreeSet<Digest> = results
-                .iter()
-                .flatten()
-                .flat_map(|found| tree_digests(&found.result))
-                .collect();
-            let trees = batch.trees(digests.iter());
-            (results, trees)
+            Indexed::with_trees(batch.results(&keys), &batch)
         })
         .await
     }
@@ -381,8 +387,4 @@ pub(crate) fn indexed_tree(
         stat,
         blobs: tree.blobs().into_iter().map(unknown).collect(),
     })
-}
-
-fn tree_digests(result: &StageResult) -> impl Iterator<Item = Digest> {
-    result.outputs.values().map(|artifact| artifact.digest)
 }

@@ -93,6 +93,11 @@ impl Index {
         self.learned().latest.insert(identity.to_owned(), key);
     }
 
+    /// Whether there is anything to write.
+    pub(crate) fn has_learned(&self) -> bool {
+        self.learned().len() > 0
+    }
+
     /// Whether so much was learned that it should be written now.
     pub(crate) fn is_heavy(&self) -> bool {
         self.learned().len() >= MANY_PENDING

@@ -76,8 +76,9 @@ impl Objects {
     }
 }
 
-/// Above this many, the stats are shared among threads.
-const MANY_STATS: usize = 4096;
+/// A thread of its own is worth it for so many stats, and so many threads for the most.
+const STATS_FOR_A_THREAD: usize = 400;
+const MOST_THREADS: usize = 8;
 
 fn stat_in_folder(
     folder: &LocalFolder,
@@ -94,17 +95,20 @@ fn stat_in_folder(
     };
     let threads = std::thread::available_parallelism()
         .map_or(1, usize::from)
-        .min(8);
-    if names.len() < MANY_STATS || threads < 2 {
+        .min(MOST_THREADS)
+        .min(names.len() / STATS_FOR_A_THREAD);
+    if threads < 2 {
         return stat_all(names);
     }
-    let shares = names.chunks(names.len().div_ceil(threads));
+    let (own, others) = names.split_at(names.len() / threads);
+    let shares = others.chunks(others.len().div_ceil(threads - 1));
     std::thread::scope(|scope| {
-        let threads: Vec<_> = shares
+        let others: Vec<_> = shares
             .map(|share| scope.spawn(|| stat_all(share)))
             .collect();
-        let mut stats = Vec::with_capacity(names.len());
-        for thread in threads {
+        let mut stats = stat_all(own)?;
+        stats.reserve(names.len() - own.len());
+        for thread in others {
             // A thread only ends early by a panic, which is passed on.
             stats.extend(
                 thread

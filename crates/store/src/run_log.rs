@@ -26,6 +26,14 @@ impl Inner {
             .await
     }
 
+    pub(crate) async fn put_run_text(&self, run: &RunId, text: Bytes) -> Result<()> {
+        let name = format!("{}/{DOCUMENT}", object_name::run(run));
+        self.objects
+            .write(&name, text, Durability::NoSync)
+            .await
+            .map(drop)
+    }
+
     pub(crate) async fn put_outcome(&self, run: &RunId, outcome: &Value) -> Result<()> {
         self.put_json(&format!("{}/{OUTCOME}", object_name::run(run)), outcome)
             .await

@@ -22,6 +22,7 @@ use crate::index::Index;
 use crate::index_record::IndexedResult;
 use crate::layout::Target;
 use crate::local_put::{Durability, LocalFolder};
+use crate::newest::Newest;
 use crate::object_name;
 use crate::objects::{Objects, blocking, check_folder};
 use crate::refs::RefEntry;
@@ -199,11 +200,18 @@ impl Store {
         .await
     }
 
+    /// [`Store::nearest_results`] together with [`Store::check_results`] of their keys.
+    pub async fn newest(&self, identities: Vec<String>) -> Newest {
+        self.inner.newest(identities).await
+    }
+
     /// Writes what the index has learned. To be called at the end of a run or plan; costs nothing
     /// where nothing was learned, and is never an error.
     pub async fn flush_index(&self) {
-        let inner = Arc::clone(&self.inner);
-        blocking(move || inner.index.flush()).await;
+        if self.inner.index.has_learned() {
+            let inner = Arc::clone(&self.inner);
+            blocking(move || inner.index.flush()).await;
+        }
     }
 
     /// Stores the state of a stage that runs, durably. Of each attempt the two newest are kept.
@@ -225,6 +233,11 @@ impl Store {
     /// Begins the journal of a run with its workflow as resolved.
     pub async fn create_run(&self, run: &RunId, document: &Value) -> Result<()> {
         self.inner.put_run_document(run, document).await
+    }
+
+    /// The same with a document that is JSON text already.
+    pub async fn create_run_from_text(&self, run: &RunId, document: Bytes) -> Result<()> {
+        self.inner.put_run_text(run, document).await
     }
 
     /// Adds a segment of events: whole lines of NDJSON. Segments count from 0.

@@ -9,14 +9,14 @@ use supermoe_nn::Cpu;
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::encoder_artifact::{ArtifactConfig, WEIGHTS_FILE};
 use crate::error::TrainError;
-use crate::finetune_params::FinetuneParams;
+use crate::finetune_params::{FinetuneParams, Freeze};
 use crate::fit::{FitOptions, fit, job_digest};
 use crate::model::{InputShape, ModelFactory};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
 use crate::network::{Network, WeightSet};
 use crate::predictions::{SplitScores, write_predictions};
-use crate::task_scores::task_scores;
+use crate::task_scores::{mean_auc, task_scores};
 use crate::towers::{Labels, TaskPlan, TowerOptions, Towers};
 
 /// What fine-tuning is given.
@@ -40,7 +40,13 @@ pub struct FinetuneJob<'a> {
 /// Trains, and writes `model`, `history` and `predictions`.
 pub fn run(job: &FinetuneJob, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
     let (params, dataset) = (&job.params, job.dataset);
-    let tasks = plan_tasks(dataset, params)?;
+    let tasks = plan_tasks(dataset, params, monitor)?;
+    if params.freeze == Freeze::Encoder && job.encoder.is_none() {
+        monitor.warn(
+            "`freeze: encoder` without an `encoder` input: the encoder stays at its random weights, and \
+             only the towers learn; give the stage an encoder of `pretrain`, or leave `freeze` out",
+        );
+    }
     let layout = InputLayout::new(dataset.schema());
     let shape = InputShape {
         schema: dataset.schema(),
@@ -141,7 +147,11 @@ pub fn run(job: &FinetuneJob, monitor: &mut dyn Monitor) -> Result<(), TrainErro
 }
 
 /// The tasks to train, with their weights.
-fn plan_tasks(dataset: &Dataset, params: &FinetuneParams) -> Result<Vec<TaskPlan>, TrainError> {
+fn plan_tasks(
+    dataset: &Dataset,
+    params: &FinetuneParams,
+    monitor: &mut dyn Monitor,
+) -> Result<Vec<TaskPlan>, TrainError> {
     let all = &dataset.schema().tasks;
     let known = || {
         all.iter()
@@ -151,7 +161,8 @@ fn plan_tasks(dataset: &Dataset, params: &FinetuneParams) -> Result<Vec<TaskPlan
     };
     if all.is_empty() {
         return Err(TrainError::Dataset(
-            "it has no tasks to fine-tune on".to_owned(),
+            "it has no tasks to fine-tune on; name some in `with.tasks` of the `prepare` stage that made it"
+                .to_owned(),
         ));
     }
     let names: Vec<String> = match &params.tasks {
@@ -159,6 +170,12 @@ fn plan_tasks(dataset: &Dataset, params: &FinetuneParams) -> Result<Vec<TaskPlan
         None => all.iter().map(|task| task.name.clone()).collect(),
     };
     let weights = params.task_weights(&names)?;
+    if weights.iter().all(|weight| *weight == 0.0) {
+        monitor.warn(
+            "`weighting.fixed`: every task has weight 0, so none is learned from; give at least one a \
+             weight above 0",
+        );
+    }
     names
         .into_iter()
         .zip(weights)
@@ -228,6 +245,10 @@ fn tell_test_scores(
 ) {
     for (split, samples, scores) in splits {
         let measured = task_scores(scores, &towers.labels(samples), tasks.len());
+        // Of the weights that are kept, as the tasks' own: the last epoch's may be another.
+        if let Some(mean) = mean_auc(&measured).filter(|_| *split == Split::Valid) {
+            monitor.metric("valid/mean_auc", mean, None);
+        }
         for (plan, measured) in tasks.iter().zip(&measured) {
             if measured.auc.is_none() {
                 monitor.warn(&format!(

@@ -57,12 +57,14 @@ pub struct FinetuneParams {
     pub models: Map<String, Value>,
     /// The tasks to train; null: all of the dataset.
     #[serde(default)]
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub tasks: Option<Vec<String>>,
-    /// `equal`, or `fixed` with a weight for each task.
+    /// How the tasks' losses are weighted: `weighting: equal`, or `weighting: { fixed: { buy: 1.0,
+    /// churn: 0.5 } }` with a weight of at least 0 for each task.
     #[serde(default)]
     pub weighting: Weighting,
-    /// `none`, `encoder`, or `until_epoch: n`.
+    /// Whether the encoder learns: `freeze: none` (it does), `freeze: encoder` (it does not), or
+    /// `freeze: { until_epoch: 2 }` (not in the first two epochs).
     #[serde(default)]
     pub freeze: Freeze,
     /// The encoder's learning rate as a part of the towers'.

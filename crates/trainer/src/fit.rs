@@ -83,11 +83,30 @@ pub fn fit<O: Objective<Cpu>>(
         saved: Instant::now(),
     };
     run.resume(monitor)?;
+    if run.progress.position.step == 0 {
+        warn_of_short_run(total_steps, options.optimizer.warmup_steps, monitor);
+    }
     while !run.progress.position.finished {
         run.epoch(samples, &lengths, monitor)?;
         run.end_epoch(monitor)?;
     }
     Ok(run.progress.history)
+}
+
+/// The full learning rate is then reached late or never.
+fn warn_of_short_run(total_steps: u64, warmup_steps: u64, monitor: &mut dyn Monitor) {
+    if total_steps >= warmup_steps.saturating_mul(2) {
+        return;
+    }
+    let what = if total_steps <= warmup_steps {
+        "training ends within the warm-up, before the full learning rate has been used"
+    } else {
+        "more than half of the training is warm-up"
+    };
+    monitor.warn(&format!(
+        "{what}: {total_steps} steps in all, `optimizer.warmup_steps` is {warmup_steps}; lower \
+         `optimizer.warmup_steps`, or train longer (`epochs`, `max_steps`)"
+    ));
 }
 
 /// A training run under way.

@@ -32,7 +32,7 @@ pub struct PretrainParams {
     pub models: Map<String, Value>,
     /// Names of the channels that are masked and predicted (MCP). A dense channel is predicted as
     /// one of its quantile buckets.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub predict: Vec<String>,
     /// What is masked together: `per_step`, `per_channel` or `visit`.
     #[serde(default)]

@@ -235,7 +235,6 @@ pub enum InputSource {
     },
     /// An absolute path that existed when the workflow was checked.
     Path(PathBuf),
-    Url(String),
     /// A name in the store that moves.
     Ref(String),
 }

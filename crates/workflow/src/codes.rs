@@ -97,7 +97,8 @@ codes! {
     PathNotFound "path_not_found" "An input path does not exist.";
     PathKind "path_kind" "An input path is a file where a folder is taken, or the other way round.";
     InvalidInput "invalid_input" "An input's text is no stage.port, path, URL or ref.";
-    UnknownScheme "unknown_scheme" "A URL's scheme is none that inputs can be read from.";
+    UrlInput "url_input" "An input is a URL; inputs are read from files, folders and stages.";
+    UnknownScheme "unknown_scheme" "The store's scheme is none that a store can be kept in.";
     MissingInput "missing_input" "A required input is not given.";
     AbsentInput "absent_input" "A required input comes from a cell that does not exist or is switched off.";
     PortType "port_type" "An output of one type is wired to an input of another.";

@@ -9,6 +9,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, S
 use textwrap::{WordSeparator, WordSplitter};
 
 use crate::codes::Code;
+use crate::excerpt::excerpt;
 use crate::source::{Place, Source, Span};
 
 /// The most diagnostics that [`Diagnostics::render`] prints in full.
@@ -196,12 +197,11 @@ impl Diagnostics {
             .with_context_lines(1)
             .without_cause_chain();
         let mut text = String::new();
-        for item in self.items.iter().take(MAX_RENDERED) {
-            let report = Report {
-                item,
-                severity: self.severity,
-                named: named_source(item),
-            };
+        for (at, item) in self.items.iter().take(MAX_RENDERED).enumerate() {
+            if at > 0 {
+                text.push('\n');
+            }
+            let report = Report::new(item, self.severity);
             // Writing to a String does not fail; a label outside of the text would.
             if handler.render_report(&mut text, &report).is_err() {
                 text.push_str(&format!("{item}\n"));
@@ -237,26 +237,63 @@ impl<'a> IntoIterator for &'a Diagnostics {
     }
 }
 
-fn named_source(item: &Diagnostic) -> Option<NamedSource<String>> {
-    let source = item.source.as_ref()?;
-    Some(NamedSource::new(
-        source.path().display().to_string(),
-        source.text().to_owned(),
-    ))
-}
-
 /// A diagnostic as miette wants it.
 #[derive(Debug)]
 struct Report<'a> {
     item: &'a Diagnostic,
     severity: DiagnosticSeverity,
     named: Option<NamedSource<String>>,
+    /// Where the labels stand in what is shown of the source.
+    spans: Vec<Span>,
+}
+
+impl<'a> Report<'a> {
+    fn new(item: &'a Diagnostic, severity: DiagnosticSeverity) -> Self {
+        let spans: Vec<Span> = item.labels.iter().map(|(span, _)| *span).collect();
+        let (named, spans) = match &item.source {
+            Some(source) => {
+                let (text, spans) = excerpt(source.text(), &spans);
+                let name = plain(&source.path().display().to_string());
+                (Some(NamedSource::new(name, plain_source(&text))), spans)
+            }
+            None => (None, spans),
+        };
+        Report {
+            item,
+            severity,
+            named,
+            spans,
+        }
+    }
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.item.message)
+        f.write_str(&plain(&self.item.message))
     }
+}
+
+/// Text without what would command the terminal.
+fn plain(text: &str) -> String {
+    let commands = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    text.replace(commands, " ")
+}
+
+/// The same for a file's text, in which every place stays where it is.
+fn plain_source(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        plain.push(match c {
+            '\n' | '\t' => c,
+            '\r' if rest.peek() == Some(&'\n') => c,
+            c if c.is_ascii_control() => ' ',
+            // As long as what it stands for.
+            c if c.is_control() => '·',
+            c => c,
+        });
+    }
+    plain
 }
 
 impl std::error::Error for Report<'_> {}
@@ -277,7 +314,7 @@ impl miette::Diagnostic for Report<'_> {
         self.item
             .help
             .as_ref()
-            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+            .map(|help| Box::new(plain(help)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
@@ -287,16 +324,50 @@ impl miette::Diagnostic for Report<'_> {
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        Some(Box::new(self.item.labels.iter().enumerate().map(
-            |(at, (span, text))| {
-                let text = (!text.is_empty()).then(|| text.clone());
-                let range = span.start..span.end;
-                if at == 0 {
-                    LabeledSpan::new_primary_with_span(text, range)
-                } else {
-                    LabeledSpan::new_with_span(text, range)
-                }
-            },
-        )))
+        Some(Box::new(
+            self.item
+                .labels
+                .iter()
+                .zip(&self.spans)
+                .enumerate()
+                .map(|(at, ((_, text), span))| {
+                    let text = (!text.is_empty()).then(|| plain(text));
+                    let range = span.start..span.end;
+                    if at == 0 {
+                        LabeledSpan::new_primary_with_span(text, range)
+                    } else {
+                        LabeledSpan::new_with_span(text, range)
+                    }
+                }),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_commands_the_terminal() {
+        let source = Source::new("w\u{1b}.yaml", "a: \u{1b}[2Jx\u{9b}2J\r\n\rb: 1\n");
+        let mut list = Diagnostics::errors();
+        let all = Span::new(0, 9);
+        list.push(
+            Diagnostic::new(
+                crate::codes::Code::UnknownPlugin,
+                &source,
+                all,
+                "no \u{1b}[2J",
+                "\u{7}",
+            )
+            .help("\u{1b}c"),
+        );
+        let text = list.render(80, false);
+        let found: Vec<char> = text
+            .chars()
+            .filter(|c| c.is_control() && *c != '\n')
+            .collect();
+        assert!(found.is_empty(), "{found:?} in {text}");
+        assert!(text.contains("no  [2J"), "{text}");
     }
 }

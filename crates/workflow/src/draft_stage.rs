@@ -237,11 +237,19 @@ fn find_plugin(session: &mut Session<'_>, node: &Node<'_>) -> Result<Arc<PluginE
     if let Some(plugin) = session.catalog.get(&name) {
         return Ok(plugin.clone());
     }
-    let names: Vec<&str> = session.catalog.names().collect();
-    let help = format!(
-        "{} `supermoe plugins` shows all of them.",
-        nearest::advice(&name, "plugin", names.iter().copied())
-    );
+    let help = match session.catalog.broken(&name) {
+        Some(file) => format!(
+            "`{}` is there and could not be used: the warning about it says why.",
+            file.display()
+        ),
+        None => {
+            let names: Vec<&str> = session.catalog.names().collect();
+            format!(
+                "{} `supermoe plugins` shows all of them.",
+                nearest::advice(&name, "plugin", names.iter().copied())
+            )
+        }
+    };
     Err(session.error(
         Code::UnknownPlugin,
         node.span,

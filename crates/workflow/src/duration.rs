@@ -52,7 +52,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, DurationError> {
             return Err(DurationError::NoUnit);
         }
         let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-            return Err(DurationError::UnknownUnit(unit.to_owned()));
+            return Err(DurationError::UnknownUnit(unit.trim().to_owned()));
         };
         total = number
             .checked_mul(*factor)
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(parse_duration("30"), Err(DurationError::NoUnit));
         assert_eq!(
             parse_duration("5 min"),
-            Err(DurationError::UnknownUnit(" min".to_owned()))
+            Err(DurationError::UnknownUnit("min".to_owned()))
         );
         assert_eq!(parse_duration("h"), Err(DurationError::NoNumber));
         assert_eq!(parse_duration("1.5h"), Err(DurationError::Fraction));

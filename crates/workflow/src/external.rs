@@ -7,7 +7,7 @@ use supermoe_plugin::ports::PortType;
 
 use crate::cell::InputSource;
 use crate::codes::Code;
-use crate::input_text::{SCHEMES, is_ref_name};
+use crate::input_text::is_ref_name;
 use crate::nearest;
 use crate::session::{Reported, Session};
 use crate::source::Span;
@@ -161,50 +161,24 @@ impl Files {
     }
 }
 
-/// A URL of a scheme that inputs can be read from.
+/// Inputs are not read from URLs; says what to do instead.
 pub(crate) fn url(
     session: &mut Session<'_>,
     text: &str,
     scheme: &str,
     target: Target<'_>,
-) -> Result<(InputSource, PortType), Reported> {
-    if !SCHEMES.contains(&scheme) {
-        let help = if scheme == "file" {
-            "Write the path itself: /folder/file.".to_owned()
-        } else {
-            nearest::advice(scheme, "scheme", SCHEMES)
-        };
-        let message = format!(
-            "the input `{}` of `{}` has the scheme `{scheme}`, which inputs cannot be read from",
-            target.port, target.stage
-        );
-        return Err(session.error(
-            Code::UnknownScheme,
-            target.span,
-            message,
-            "unknown scheme",
-            help,
-        ));
-    }
-    if text.len() == scheme.len() + 3 || text.chars().any(char::is_whitespace) {
-        let message = format!(
-            "`{text}`, the input `{}` of `{}`, is no URL",
-            target.port, target.stage
-        );
-        return Err(session.error(
-            Code::InvalidInput,
-            target.span,
-            message,
-            "not a URL",
-            format!("Write {scheme}://place/name, without spaces."),
-        ));
-    }
-    let given = if target.port_type == PortType::Any {
-        PortType::File
+) -> Reported {
+    let help = if scheme == "file" {
+        "Write the path itself: /folder/file."
     } else {
-        target.port_type
+        "Fetch it in a stage of its own, for example with `shell`, and take that stage's output; \
+         or copy it beside the workflow and write ./name."
     };
-    Ok((InputSource::Url(text.to_owned()), given))
+    let message = format!(
+        "the input `{}` of `{}` is the URL `{text}`; inputs are read from files, folders and stages",
+        target.port, target.stage
+    );
+    session.error(Code::UrlInput, target.span, message, "a URL", help)
 }
 
 /// A name in the store that moves.

@@ -2,9 +2,6 @@
 
 use crate::name;
 
-/// Schemes of URLs that inputs can be read from.
-pub(crate) const SCHEMES: [&str; 5] = ["s3", "gs", "az", "http", "https"];
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InputText<'t> {
     /// `stage.port`, or `stage.*.port` for all cells.

@@ -28,6 +28,7 @@ mod draft;
 mod draft_stage;
 mod duration;
 mod environment;
+mod excerpt;
 mod expand;
 mod expression;
 mod external;

@@ -42,7 +42,7 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, SizeError> {
         return Err(SizeError::NoUnit);
     }
     let Some((_, factor)) = UNITS.iter().find(|(name, _)| *name == unit) else {
-        return Err(SizeError::UnknownUnit(unit.to_owned()));
+        return Err(SizeError::UnknownUnit(unit.trim().to_owned()));
     };
     // Up to 2^50 bytes a f64 is exact.
     let bytes = (number * *factor as f64).round();

@@ -54,7 +54,7 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
                 return self.outputs(session, here, place, port, at, output, all, upstream);
             }
             InputText::Path(path) => self.files.path(session, path, target)?,
-            InputText::Url { scheme } => external::url(session, text, scheme, target)?,
+            InputText::Url { scheme } => return Err(external::url(session, text, scheme, target)),
             InputText::Ref(name) => external::reference(session, name, target)?,
             InputText::Word(word) if self.stages.by_name.contains_key(word) => {
                 let at = self.stages.by_name[word];

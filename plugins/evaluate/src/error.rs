@@ -23,7 +23,10 @@ pub enum EvaluateError {
         second: String,
         difference: String,
     },
-    #[error("{cell}: there are no predictions of the test split")]
+    #[error(
+        "{cell}: there are no predictions of the test split; give it snapshots in `with.splits.test` of the \
+         `prepare` stage"
+    )]
     NoTest { cell: String },
     #[error("{cell}: task `{task}`: {problem}")]
     Metric {

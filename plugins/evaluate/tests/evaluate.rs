@@ -304,7 +304,7 @@ fn predictions_that_are_none_are_named() {
         .collect();
     assert_eq!(
         of(no_test),
-        "predictions: there are no predictions of the test split"
+        "predictions: there are no predictions of the test split; give it snapshots in `with.splits.test` of the `prepare` stage"
     );
 }
 

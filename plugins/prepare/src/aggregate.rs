@@ -45,7 +45,9 @@ impl Aggregates {
                 "SELECT {} FROM {ROWS} GROUP BY \"{SAMPLE}\"",
                 clause(expression, 0)
             );
-            collect(&context, &grouped).await.map_err(error)?;
+            collect(&context, &grouped)
+                .await
+                .map_err(|source| ungrouped(expression, source))?;
             let whole = format!("SELECT {} FROM {ROWS}", clause(expression, 0));
             let batches = collect(&context, &whole).await.map_err(error)?;
             let first = batches.iter().find(|batch| batch.num_rows() > 0);
@@ -137,6 +139,16 @@ impl Aggregates {
         }
         PrepareError::sql("with.aggregates, with.tasks", error)
     }
+}
+
+/// DataFusion speaks of a GROUP BY that the user has not written.
+fn ungrouped(expression: &Expression, source: DataFusionError) -> PrepareError {
+    if source.find_root().strip_backtrace().contains("GROUP BY") {
+        let problem = "this is evaluated once per sample, over the sample's rows: use an aggregate such as \
+                       count(*) or sum(x) around every column";
+        return PrepareError::param(expression.param.as_str(), problem);
+    }
+    PrepareError::sql(expression.param.as_str(), source)
 }
 
 /// The line break ends a comment that the user's SQL may end with.

@@ -83,9 +83,17 @@ impl JsonSchema for Span {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^0*[1-9][0-9]{0,5}[hdw]$" })
+        json_schema!({
+            "type": "string",
+            "pattern": "^0*[1-9][0-9]{0,5}[hdw]$",
+            "x-expected": "a span of time: a whole number and h, d or w (hours, days, weeks), such as 30d",
+            "examples": ["30d"],
+        })
     }
 }
+
+/// Years, months and the days that they have; which Februaries have 29 is left to [`Date`].
+const DATE_PATTERN: &str = "^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))$";
 
 /// A day, written 2011-08-01.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -127,7 +135,13 @@ impl JsonSchema for Date {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$" })
+        json_schema!({
+            "type": "string",
+            "format": "date",
+            "pattern": DATE_PATTERN,
+            "x-expected": "a date such as 2011-08-01",
+            "examples": ["2011-08-01"],
+        })
     }
 }
 

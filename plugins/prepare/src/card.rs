@@ -31,6 +31,7 @@ pub fn card(
         .map(|(i, task)| (task.name.clone(), task_card(dataset, i)))
         .collect();
     warn_of_labels(dataset, &tasks, snapshots, &mut warnings);
+    warn_of_empty_vocabularies(dataset, &mut warnings);
     let missing = schema
         .aggregates
         .iter()
@@ -154,6 +155,19 @@ fn warn_of_labels(
             warnings.push(format!(
                 "task `{name}`: the label of {nulls} samples is NULL, so they have none; coalesce(..., 0) makes \
                  it 0, as it should be where nothing happened in the window"
+            ));
+        }
+    }
+}
+
+fn warn_of_empty_vocabularies(dataset: &Dataset, warnings: &mut Vec<String>) {
+    for channel in &dataset.schema().channels {
+        let vocabulary = dataset.vocabulary(&channel.name);
+        if vocabulary.is_some_and(|vocabulary| vocabulary.entries().is_empty()) {
+            warnings.push(format!(
+                "channel `{}` has no known value: none is seen in the training period, or none as often as its \
+                 `min_count`; all its values are unknown, so it tells nothing",
+                channel.name
             ));
         }
     }

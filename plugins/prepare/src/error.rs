@@ -7,14 +7,19 @@ use supermoe_channels::DatasetError;
 pub enum PrepareError {
     #[error("{param}: {problem}")]
     Param { param: String, problem: String },
-    #[error("{param}: {}", sql_message(.source))]
+    #[error("{param}: {}", crate::sql_error::message(.source))]
     Sql {
         param: String,
         #[source]
         source: Box<DataFusionError>,
     },
-    #[error("input `{port}`: {problem}")]
-    Input { port: String, problem: String },
+    /// `place`: which of the port's files, such as ` (file 2 of 3)`; empty where there is one.
+    #[error("input `{port}`{place}: {problem}")]
+    Input {
+        port: String,
+        place: String,
+        problem: String,
+    },
     #[error("{0}")]
     Data(String),
     #[error(transparent)]
@@ -49,9 +54,4 @@ impl PrepareError {
     pub fn arrow(action: &'static str) -> impl Fn(arrow::error::ArrowError) -> Self {
         move |source| PrepareError::Arrow { action, source }
     }
-}
-
-/// DataFusion's message, without the places in its own code.
-fn sql_message(error: &DataFusionError) -> String {
-    error.find_root().strip_backtrace()
 }

@@ -205,10 +205,16 @@ fn check_columns(params: &Params, schema: &Schema) -> Result<(), PrepareError> {
         DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null
     );
     if !times {
+        let name = &params.time;
+        let example = match time.is_numeric() {
+            true => format!(
+                "to_timestamp_seconds({name}) for seconds from 1970-01-01 UTC, to_timestamp_millis({name}) for \
+                 milliseconds"
+            ),
+            false => format!("for example to_timestamp({name}, '%d/%m/%Y %H:%M')"),
+        };
         let problem = format!(
-            "column `{}` is {time}; expected a timestamp or a date: convert it in with.events, for example \
-             to_timestamp({}, '%d/%m/%Y %H:%M')",
-            params.time, params.time
+            "column `{name}` is {time}; expected a timestamp or a date: convert it in with.events, {example}"
         );
         return Err(PrepareError::param("with.time", problem));
     }

@@ -117,6 +117,12 @@ impl Expression {
         })
     }
 
+    fn has_aggregate(&self) -> bool {
+        let aggregate = |expr: &Expr| Ok(matches!(expr, Expr::AggregateFunction(_)));
+        // The closure never fails.
+        self.logical.exists(aggregate).unwrap_or(false)
+    }
+
     pub fn uses(&self, column: &str) -> bool {
         self.columns.contains(column)
     }
@@ -130,6 +136,10 @@ impl Expression {
         context: &SessionContext,
         batch: &RecordBatch,
     ) -> Result<ArrayRef, PrepareError> {
+        if self.has_aggregate() {
+            let problem = "an aggregate has no value by row: leave it out here, or write it in with.aggregates";
+            return Err(PrepareError::param(self.param.as_str(), problem));
+        }
         let error = |source| PrepareError::sql(self.param.as_str(), source);
         let schema = DFSchema::try_from(batch.schema().as_ref().clone()).map_err(error)?;
         let physical = context
@@ -148,9 +158,15 @@ pub fn numbers(param: &str, values: &ArrayRef) -> Result<Vec<Option<f64>>, Prepa
     let data_type = values.data_type();
     let numeric = data_type.is_numeric() || matches!(data_type, DataType::Boolean | DataType::Null);
     if !numeric {
+        let advice = match data_type {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                "; TRY_CAST(x AS DOUBLE) reads text as numbers, and what is none as NULL"
+            }
+            _ => "",
+        };
         return Err(PrepareError::param(
             param,
-            format!("its value is {data_type}; expected a number"),
+            format!("its value is {data_type}; expected a number{advice}"),
         ));
     }
     let values =

@@ -19,6 +19,7 @@ mod prepare;
 mod reporter;
 mod session;
 mod snapshot;
+mod sql_error;
 mod steps;
 mod tables;
 mod windows;

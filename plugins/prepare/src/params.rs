@@ -1,8 +1,12 @@
 //! `with` of a `prepare` stage.
 
+use std::fmt;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use supermoe_channels::{ChannelKind, TaskKind};
 
 use crate::calendar::{Date, Span};
@@ -24,13 +28,15 @@ pub struct Params {
     /// the other columns.
     #[serde(default)]
     pub order: Vec<String>,
-    /// How far a sample looks back from its snapshot, such as `365d`.
+    /// How far a sample looks back from its snapshot: a whole number and `h`, `d` or `w` (hours, days,
+    /// weeks), such as `365d`.
     pub history: Span,
     /// Most steps of a sample; of more, the newest are kept. Totals and aggregates see all.
     #[serde(default = "default_length")]
     #[schemars(range(min = 1, max = 65536))]
     pub length: u32,
-    /// What a step carries, by name.
+    /// What a step carries, by name; at least one.
+    #[schemars(extend("minProperties" = 1, "examples" = [{ "item": { "kind": "id" } }]))]
     pub channels: IndexMap<String, ChannelParams>,
     /// Running totals over [snapshot - history, step], by name: dense channels, ln(1 + x).
     #[serde(default)]
@@ -53,6 +59,13 @@ fn default_length() -> u32 {
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "if" = { "properties": { "kind": { "const": "dense" } } },
+    "then" = { "properties": { "min_count": {
+        "type": "null",
+        "x-expected": "none (a dense channel has no vocabulary)",
+    } } },
+))]
 pub struct ChannelParams {
     /// `id` for many values, `category` for few, `dense` for a number.
     pub kind: ChannelKind,
@@ -69,6 +82,13 @@ pub struct ChannelParams {
 /// Either `count` or `sum`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend(
+    "oneOf" = [
+        { "required": ["count"], "properties": { "count": { "not": { "const": null } }, "sum": { "const": null } } },
+        { "required": ["sum"], "properties": { "sum": { "not": { "const": null } }, "count": { "const": null } } },
+    ],
+    "x-expected" = "a map with either `count` or `sum`",
+))]
 pub struct TotalParams {
     /// Counts `rows`, or distinct `times`.
     #[serde(default)]
@@ -92,14 +112,34 @@ pub enum Counted {
 #[serde(deny_unknown_fields)]
 pub struct SplitParams {
     pub by: SplitBy,
-    /// Snapshot dates to train on.
+    /// Snapshot dates to train on: a list such as `[2011-08-01, 2011-09-01]`, or
+    /// `{ from: 2011-01-01, to: 2011-08-01, every: month }`.
+    #[serde(deserialize_with = "train_snapshots")]
     pub train: Snapshots,
-    /// Snapshot dates for early stopping and choices.
-    #[serde(default)]
+    /// Snapshot dates for early stopping and choices, written as those of `train`.
+    #[serde(default, deserialize_with = "valid_snapshots")]
     pub valid: Snapshots,
-    /// Snapshot dates for the final figures. No label window of train or valid may end after the first.
-    #[serde(default)]
+    /// Snapshot dates for the final figures, written as those of `train`. No label window of train or
+    /// valid may end after the first.
+    #[serde(default, deserialize_with = "test_snapshots")]
     pub test: Snapshots,
+}
+
+fn train_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
+    snapshots_of("train", reader)
+}
+
+fn valid_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
+    snapshots_of("valid", reader)
+}
+
+fn test_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
+    snapshots_of("test", reader)
+}
+
+fn snapshots_of<'de, D: Deserializer<'de>>(split: &str, reader: D) -> Result<Snapshots, D::Error> {
+    Snapshots::deserialize(reader)
+        .map_err(|error| D::Error::custom(format!("with.splits.{split}: {error}")))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -110,14 +150,36 @@ pub enum SplitBy {
 }
 
 /// A list of dates, or `from`, `to` and `every`. A snapshot stands at 00:00 UTC of its date.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(
-    untagged,
-    expecting = "expected a list of dates, or a map of `from`, `to` and `every`"
-)]
+#[derive(Debug, Clone, JsonSchema)]
+#[schemars(untagged)]
 pub enum Snapshots {
     Dates(Vec<Date>),
     Range(SnapshotRange),
+}
+
+/// By hand, since a derived one would not say which date is wrong.
+impl<'de> Deserialize<'de> for Snapshots {
+    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
+        reader.deserialize_any(SnapshotsVisitor)
+    }
+}
+
+struct SnapshotsVisitor;
+
+impl<'de> Visitor<'de> for SnapshotsVisitor {
+    type Value = Snapshots;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of dates, or a map of `from`, `to` and `every`")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Snapshots, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Snapshots::Dates)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Snapshots, A::Error> {
+        SnapshotRange::deserialize(MapAccessDeserializer::new(map)).map(Snapshots::Range)
+    }
 }
 
 impl Default for Snapshots {
@@ -130,8 +192,11 @@ impl Default for Snapshots {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotRange {
+    /// The first snapshot, written `2011-01-01`.
     pub from: Date,
+    /// No snapshot is after this date, written `2011-08-01`.
     pub to: Date,
+    /// The step from one snapshot to the next: `day`, `week` or `month`.
     pub every: Every,
 }
 
@@ -148,8 +213,8 @@ pub enum Every {
 pub struct TaskParams {
     /// `binary`: the label is true or false, 1 or 0.
     pub kind: TaskKind,
-    /// Length of the label window [snapshot, snapshot + within), such as `30d`. A window past the end of
-    /// the data has no label.
+    /// Length of the label window [snapshot, snapshot + within): a whole number and `h`, `d` or `w`, such
+    /// as `30d`. A window past the end of the data has no label.
     pub within: Span,
     /// SQL aggregate over the rows of the label window; `snapshot` is a column too. NULL is no label:
     /// `coalesce(sum(x), 0)` where an empty window should count as 0.

@@ -21,6 +21,7 @@ use crate::params::{Params, TotalParams};
 use crate::reporter::Reporter;
 use crate::session;
 use crate::snapshot::{Plan, SnapshotSamples};
+use crate::sql_error;
 use crate::steps::StepTable;
 use crate::tables::{self, Input};
 
@@ -39,13 +40,14 @@ pub fn prepare(
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .build();
-    runtime.map_err(PrepareError::Threads)?.block_on(run(
+    let prepared = runtime.map_err(PrepareError::Threads)?.block_on(run(
         params,
         inputs,
         output,
         threads.max(1),
         reporter,
-    ))
+    ));
+    prepared.map_err(|error| tables::without_paths(error, inputs))
 }
 
 async fn run(
@@ -58,7 +60,7 @@ async fn run(
     names::check(params)?;
     let calendar = Calendar::new(params)?;
     let context = session::new();
-    unless_damaged(tables::register(&context, inputs)).await?;
+    unless_damaged(tables::register(&context, inputs), inputs).await?;
     let (first, last) = reach(params, &calendar);
     reporter.progress(
         0,
@@ -67,7 +69,7 @@ async fn run(
         "reading events",
     );
     let read = events::read(&context, params, inputs, first..last);
-    let (events, facts) = unless_damaged(read).await?;
+    let (events, facts) = unless_damaged(read, inputs).await?;
     let schema = events.rows.schema();
     let channels = channel::plan(&context, &schema, params)?;
     let totals = plan_totals(&context, &events, params, &channels)?;
@@ -102,15 +104,23 @@ async fn run(
     finish(parts, calendar.warnings, facts, output, reporter)
 }
 
-/// The Parquet reader asserts some of what a damaged file may say of itself.
+/// A failure of a file names the file. The Parquet reader asserts some of what a damaged one may say
+/// of itself.
 async fn unless_damaged<T>(
     reading: impl Future<Output = Result<T, PrepareError>>,
+    inputs: &[Input],
 ) -> Result<T, PrepareError> {
     let read = AssertUnwindSafe(reading).catch_unwind().await;
-    read.unwrap_or_else(|_| {
-        let problem = "an input file is damaged: its Parquet metadata contradict themselves";
-        Err(PrepareError::Data(problem.to_owned()))
-    })
+    let error = match read {
+        Ok(Ok(value)) => return Ok(value),
+        Ok(Err(error)) if !sql_error::while_reading(&error) => return Err(error),
+        Ok(Err(error)) => error,
+        Err(_) => {
+            let problem = "an input file is damaged: its Parquet metadata contradict themselves";
+            PrepareError::Data(problem.to_owned())
+        }
+    };
+    Err(tables::faulty_file(inputs).await.unwrap_or(error))
 }
 
 /// Microseconds: rows outside reach neither a history nor a label.

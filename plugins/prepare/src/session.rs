@@ -12,6 +12,7 @@ use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::error::PrepareError;
+use crate::sql_error;
 
 /// Rows that an operator handles at a time.
 const BATCH_ROWS: usize = 8192;
@@ -64,9 +65,31 @@ pub async fn query(
         .with_allow_dml(false)
         .with_allow_statements(false);
     let frame = context.sql_with_options(sql, reading).await;
-    let frame = frame.map_err(|error| PrepareError::sql(param, error))?;
+    let frame = frame.map_err(|error| match sql_error::missing_table(&error) {
+        Some(name) => {
+            let tables = tables(context);
+            let known = tables.iter().map(String::as_str);
+            PrepareError::param(param, sql_error::missing("table", &name, known))
+        }
+        None => PrepareError::sql(param, error),
+    })?;
     refuse_changing_functions(param, frame.logical_plan())?;
     Ok(frame)
+}
+
+/// The names of the tables that a query may read.
+fn tables(context: &SessionContext) -> Vec<String> {
+    let catalogs = context.catalog_names().into_iter();
+    let catalogs = catalogs.filter_map(|name| context.catalog(&name));
+    let mut names: Vec<String> = catalogs
+        .flat_map(|catalog| {
+            let schemas = catalog.schema_names().into_iter();
+            let schemas: Vec<_> = schemas.filter_map(|name| catalog.schema(&name)).collect();
+            schemas.into_iter().flat_map(|schema| schema.table_names())
+        })
+        .collect();
+    names.sort_unstable();
+    names
 }
 
 fn refuse_changing_functions(param: &str, plan: &LogicalPlan) -> Result<(), PrepareError> {

@@ -1,5 +1,7 @@
 //! `supermoe check`: finds every mistake that can be known before running.
 
+use std::mem::ManuallyDrop;
+
 use clap::Args;
 use serde::Serialize;
 use supermoe_workflow::{Diagnostics, Workflow};
@@ -46,6 +48,8 @@ struct Message {
 pub fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     match arguments.workflow.compile()? {
         Ok(loaded) => {
+            // The process ends with the command: a large workflow is not taken apart.
+            let loaded = ManuallyDrop::new(loaded);
             let workflow = &loaded.compiled.workflow;
             if arguments.json {
                 output::json(&document(Some(workflow), None, &loaded.compiled.warnings))?;

@@ -105,7 +105,7 @@ async fn compare(store: &Store, old: &RunRecord, new: &RunRecord) -> Result<Diff
         record
             .stages
             .iter()
-            .map(|stage| (stage.cell().to_string(), stage.clone()))
+            .map(|stage| (stage.label.to_string(), stage.clone()))
             .collect()
     };
     let old_stages = by_label(old);
@@ -264,12 +264,15 @@ fn change_table(kind: &str, changes: &[Change], screen: &Screen) -> String {
             };
             let mut row = vec![
                 name,
-                format!("{} -> {}", side(&change.old), side(&change.new)),
+                match kind {
+                    "metric" => format!("{} -> {}", measured(&change.old), measured(&change.new)),
+                    _ => format!("{} -> {}", side(&change.old), side(&change.new)),
+                },
             ];
             if let (Some(old), Some(new)) = (number(&change.old), number(&change.new))
                 && kind == "metric"
             {
-                row.push(format!("{:+.4}", new - old));
+                row.push(signed(new - old));
             }
             row
         })
@@ -281,6 +284,38 @@ fn number(value: &Option<Value>) -> Option<f64> {
     value.as_ref().and_then(Value::as_f64)
 }
 
+/// One side of a metric's change.
+fn measured(value: &Option<Value>) -> String {
+    number(value).map_or_else(|| side(value), significant)
+}
+
+fn signed(difference: f64) -> String {
+    let text = significant(difference);
+    if text.starts_with('-') {
+        text
+    } else {
+        format!("+{text}")
+    }
+}
+
+/// With five digits that say something, however small the number; whole numbers whole.
+fn significant(number: f64) -> String {
+    const DIGITS: i32 = 5;
+    if number == 0.0 {
+        return "0".to_owned();
+    }
+    let size = number.abs().log10().floor() as i32;
+    if !(-5..15).contains(&size) {
+        return format!("{number:.4e}");
+    }
+    let places = usize::try_from(DIGITS - 1 - size).unwrap_or(0);
+    let text = format!("{number:.places$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
 /// One side of a change, short: digests by their beginning, long texts cut.
 fn side(value: &Option<Value>) -> String {
     const LONGEST: usize = 60;
@@ -288,9 +323,6 @@ fn side(value: &Option<Value>) -> String {
         None => return "(none)".to_owned(),
         Some(Value::String(text)) if is_digest(text) => return text[..12].to_owned(),
         Some(Value::String(text)) if !text.is_empty() && !text.contains('\n') => text.clone(),
-        Some(Value::Number(number)) if number.is_f64() => {
-            format!("{:.4}", number.as_f64().unwrap_or_default())
-        }
         Some(other) => other.to_string(),
     };
     if text.chars().count() <= LONGEST {
@@ -339,6 +371,39 @@ mod tests {
                 "extra: (none) -> {}"
             ]
         );
+    }
+
+    #[test]
+    fn small_numbers_keep_their_digits() {
+        assert_eq!(side(&Some(json!(0.00001))), "0.00001");
+        assert_eq!(side(&Some(json!(0.000123456789))), "0.000123456789");
+        let shown: Vec<String> = [
+            0.0,
+            0.5,
+            0.000123456789,
+            1e-9,
+            0.7312345,
+            12345.678,
+            1234567.0,
+            -0.1,
+        ]
+        .map(significant)
+        .to_vec();
+        assert_eq!(
+            shown,
+            [
+                "0",
+                "0.5",
+                "0.00012346",
+                "1.0000e-9",
+                "0.73123",
+                "12346",
+                "1234567",
+                "-0.1"
+            ]
+        );
+        assert_eq!(signed(0.00002), "+0.00002");
+        assert_eq!(signed(-0.25), "-0.25");
     }
 
     #[test]

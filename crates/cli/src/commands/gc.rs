@@ -69,17 +69,35 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         Ok((runs.len(), report))
     })?;
     let kept = runs.min(arguments.keep);
+    let removed = usize::try_from(report.runs).unwrap_or(usize::MAX);
+    let spared = (runs - kept).saturating_sub(removed);
     if arguments.json {
-        return output::json(&document(&report, arguments.yes, kept));
+        return output::json(&document(&report, arguments.yes, kept, spared));
     }
-    let text = text(&report, arguments.yes, kept, &Screen::stdout());
+    let mut text = text(&report, arguments.yes, kept, &Screen::stdout());
+    if spared > 0 {
+        text.push_str(&format!(
+            "spared {} more: younger than {} (--young MINUTES), or going on\n",
+            quantity::counted(spared, "run"),
+            quantity::counted(
+                usize::try_from(arguments.young).unwrap_or(usize::MAX),
+                "minute"
+            ),
+        ));
+    }
     output::to_stdout(|out| out.write_all(text.as_bytes()))
 }
 
-fn document(report: &GcReport, removed: bool, kept_runs: usize) -> serde_json::Value {
+fn document(
+    report: &GcReport,
+    removed: bool,
+    kept_runs: usize,
+    spared_runs: usize,
+) -> serde_json::Value {
     json!({
         "removed": removed,
         "kept_runs": kept_runs,
+        "spared_runs": spared_runs,
         "runs": report.runs,
         "results": report.results,
         "checkpoints": report.checkpoints,

@@ -12,7 +12,7 @@ use crate::commands::show::record_failed;
 use crate::failure::{Failure, Problem};
 use crate::output;
 use crate::project::{StoreArguments, store_failed};
-use crate::run_name::{choose_cell, find_run};
+use crate::run_name::{KnownCell, choose_cell, find_run};
 
 /// Lays an output of a run out in a folder
 #[derive(Debug, Args)]
@@ -52,12 +52,15 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         let (_, store) = arguments.store.open().await?;
         let run = find_run(&store, &arguments.run).await?;
         let record = RunRecord::read(&store, run).await.map_err(record_failed)?;
-        let labels: Vec<String> = record
-            .stages
-            .iter()
-            .map(|stage| stage.cell().to_string())
-            .collect();
-        let stage = &record.stages[choose_cell(&labels, stage)?];
+        let cells = KnownCell::of_run(&record);
+        let Some(stage) = record.stages.get(choose_cell(&cells, stage)?) else {
+            return Err(Problem::input(
+                "supermoe::cli::port",
+                format!("`{stage}` is still running"),
+            )
+            .help("It has outputs once it has ended")
+            .into());
+        };
         let digest = output_of(stage, port)?;
         lay_out(&store, &digest, &arguments.to, port).await
     })?;

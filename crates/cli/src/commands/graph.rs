@@ -231,7 +231,6 @@ fn shown(source: &InputSource) -> String {
             || path.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         ),
-        InputSource::Url(url) => url.clone(),
         InputSource::Ref(name) => format!("ref:{name}"),
     }
 }

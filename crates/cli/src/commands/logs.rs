@@ -3,14 +3,14 @@
 use std::io::Write;
 
 use clap::Args;
-use supermoe_engine::{RunRecord, StageState};
+use supermoe_engine::{RunRecord, StageRecord, StageState};
 
 use crate::commands::block_on;
 use crate::commands::show::record_failed;
 use crate::failure::{Failure, Problem};
 use crate::output;
 use crate::project::{StoreArguments, store_failed};
-use crate::run_name::{choose_cells, find_run};
+use crate::run_name::{KnownCell, choose_cells, find_run};
 use crate::screen::Screen;
 
 /// Prints what the stages of a run wrote to stdout and stderr
@@ -36,37 +36,53 @@ pub struct Arguments {
 }
 
 pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
-    let logs = block_on(async {
+    let found = block_on(async {
         let (_, store) = arguments.store.open().await?;
         let run = find_run(&store, &arguments.run).await?;
         let record = RunRecord::read(&store, run).await.map_err(record_failed)?;
-        let labels: Vec<String> = record
-            .stages
-            .iter()
-            .map(|stage| stage.cell().to_string())
-            .chain(record.running.iter().cloned())
-            .collect();
+        let cells = KnownCell::of_run(&record);
         let chosen = match &arguments.stage {
-            Some(stage) => choose_cells(&labels, stage)?,
-            None => (0..labels.len()).collect(),
+            Some(stage) => choose_cells(&cells, stage)?,
+            None => (0..cells.len()).collect(),
         };
         let mut logs = Vec::new();
-        for index in chosen {
-            if let Some(log) = store
-                .log(&run, &labels[index])
-                .await
-                .map_err(store_failed)?
-            {
-                logs.push((labels[index].clone(), log));
+        for index in &chosen {
+            let label = &cells[*index].label;
+            if let Some(log) = store.log(&run, label).await.map_err(store_failed)? {
+                logs.push((label.clone(), log.into()));
             }
         }
-        if logs.is_empty()
-            && let Some(stage) = &arguments.stage
-        {
-            return Err(nothing_printed(&record, stage).into());
+        if !logs.is_empty() {
+            return Ok(Found::Logs(logs));
         }
-        Ok(logs)
+        let Some(stage) = &arguments.stage else {
+            return Ok(Found::Nothing(
+                "no stage of the run printed anything".into(),
+            ));
+        };
+        let ended = chosen.iter().filter_map(|index| record.stages.get(*index));
+        match ended.clone().find(|stage| is_silent(stage)) {
+            Some(silent) if chosen.len() == 1 => Ok(Found::Nothing(format!(
+                "`{}` printed nothing",
+                silent.label
+            ))),
+            Some(_) => Ok(Found::Nothing(format!(
+                "no cell of `{stage}` printed anything"
+            ))),
+            None => {
+                let cached = ended.clone().any(|s| s.state == StageState::Cached);
+                let running = chosen.iter().any(|index| *index >= record.stages.len());
+                Err(no_log(&record, stage, cached, running).into())
+            }
+        }
     })?;
+    let logs = match found {
+        Found::Logs(logs) => logs,
+        Found::Nothing(why) => {
+            output::to_stderr(&format!("{why}\n"));
+            return Ok(());
+        }
+    };
     let screen = Screen::stdout();
     let one = logs.len() == 1 && arguments.stage.is_some();
     output::to_stdout(|out| {
@@ -87,25 +103,35 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
     })
 }
 
-fn nothing_printed(record: &RunRecord, stage: &str) -> Problem {
-    let cached = record
-        .stages
-        .iter()
-        .any(|known| known.name.as_ref() == stage && known.state == StageState::Cached);
-    let problem = Problem::input(
+enum Found {
+    /// By label.
+    Logs(Vec<(String, Vec<u8>)>),
+    /// What is said instead.
+    Nothing(String),
+}
+
+/// It started, ended and left no log.
+fn is_silent(stage: &StageRecord) -> bool {
+    match stage.state {
+        StageState::Ran => true,
+        StageState::Failed | StageState::Cancelled => stage.seconds.is_some(),
+        StageState::Cached | StageState::Skipped => false,
+    }
+}
+
+fn no_log(record: &RunRecord, stage: &str, cached: bool, running: bool) -> Problem {
+    let help = if cached {
+        "It was cached: its log is with the run that made its result"
+    } else if running {
+        "It runs, and its log is not stored yet"
+    } else {
+        "It did not start"
+    };
+    Problem::input(
         "supermoe::cli::logs",
         format!("`{stage}` has no log in run {}", record.run),
-    );
-    if cached
-        || record
-            .stages
-            .iter()
-            .any(|s| s.cell().to_string() == stage && s.state == StageState::Cached)
-    {
-        problem.help("It was cached: its log is with the run that made its result")
-    } else {
-        problem.help("It did not start, or its run has not stored the log yet")
-    }
+    )
+    .help(help)
 }
 
 fn last_lines(text: &[u8], lines: usize) -> &[u8] {

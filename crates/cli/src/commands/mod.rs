@@ -19,6 +19,7 @@ pub mod worker;
 
 use std::future::Future;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use tokio::runtime::Builder;
 
@@ -49,13 +50,18 @@ pub fn execute(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// Runs a future to its end on this thread. Files and processes that block have threads of
-/// their own, made when the first one is needed.
+/// their own, made when the first one is needed; one that still blocks at the end is left alone.
 pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    Builder::new_current_thread()
+    let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| {
             Failure::from(Problem::failed("supermoe::cli::runtime", "Cannot start").because(error))
-        })?
-        .block_on(future)
+        })?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_timeout(LAST_THREADS);
+    result
 }
+
+/// How long threads may take to end after the command has done its work.
+const LAST_THREADS: Duration = Duration::from_secs(2);

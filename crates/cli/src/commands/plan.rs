@@ -1,6 +1,7 @@
 //! `supermoe plan`: what a run would do, why, and about how long it would take.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 
 use clap::Args;
 use serde_json::json;
@@ -37,7 +38,8 @@ pub struct Arguments {
 }
 
 pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
-    let loaded = arguments.workflow.load()?;
+    // The process ends with the command: nobody waits for a large workflow to be taken apart.
+    let loaded = ManuallyDrop::new(arguments.workflow.load()?);
     let workflow = &loaded.compiled.workflow;
     let options = PlanOptions {
         selection: arguments.selection.selection(workflow)?,
@@ -53,8 +55,17 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
         return output::json(&json!({ "stages": plan.cells }));
     }
     loaded.tell_warnings();
+    let is_set = |name: &str| std::env::var_os(name).is_some();
+    for secret in supermoe_engine::unset_secrets(workflow, &plan, is_set) {
+        tracing::warn!(
+            "the secret `{}` of {} is not set in the environment: the workflow will not run",
+            secret.name,
+            secret.stages.join(", ")
+        );
+    }
     let screen = Screen::stdout();
     let text = text(&plan, &screen, arguments.all);
+    std::mem::forget(plan);
     output::to_stdout(|out| out.write_all(text.as_bytes()))
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
-use supermoe_engine::{EngineError, OnFailure, Outcome, RunOptions, RunSummary, Slots};
+use supermoe_engine::{EngineError, OnFailure, Outcome, RunEvent, RunOptions, RunSummary, Slots};
 use supermoe_plugin::host::stop_channel;
 use supermoe_workflow::Workflow;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
@@ -94,6 +94,8 @@ pub fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
     loaded.tell_warnings();
     let Loaded { project, compiled } = loaded;
     let workflow = Arc::new(compiled.workflow);
+    // The process ends with the command: nobody waits for a large workflow to be taken apart.
+    std::mem::forget(Arc::clone(&workflow));
     let options = arguments.options(&project, &workflow)?;
     block_on(run(arguments, &project, workflow, &options))
 }
@@ -138,7 +140,6 @@ async fn run(
         )
     })?;
     let store = project.open(&url).await?;
-    project.remember_store(&url);
     let hint = log_hint(project);
     let display = Mutex::new(if arguments.json {
         progress::json_display()
@@ -146,6 +147,10 @@ async fn run(
         progress::display(arguments.progress, hint.clone())
     });
     let running = supermoe_engine::run(workflow, &store, options, stop, |event| {
+        // Only now has the store taken something in.
+        if matches!(event, RunEvent::RunStarted { .. }) {
+            project.remember_store(&url);
+        }
         lock(&display).event(event);
     });
     let mut running = std::pin::pin!(running);
@@ -162,9 +167,12 @@ async fn run(
     if !arguments.json {
         print_summary(&summary, &url.to_string(), &hint)?;
     }
+    let exit = exit(&summary);
+    // As large as the workflow, and the end of the process too.
+    std::mem::forget(summary);
     match shown {
         // The reader of the events has gone; the run itself is what counts.
-        Ok(()) | Err(Failure::OutputClosed) => Ok(exit(&summary)),
+        Ok(()) | Err(Failure::OutputClosed) => Ok(exit),
         Err(failure) => Err(failure),
     }
 }
@@ -212,6 +220,18 @@ fn log_hint(project: &Project) -> LogHint {
 /// What kept a run or a plan from going on at all.
 pub fn engine_failed(error: EngineError) -> Failure {
     let message = error.to_string();
+    if let EngineError::UnsetSecrets(unset) = &error {
+        let names: Vec<String> = unset
+            .iter()
+            .map(|secret| format!("{}=…", secret.name))
+            .collect();
+        return Problem::input("supermoe::cli::secret", message)
+            .help(format!(
+                "Nothing was started. Set it before the command: {} supermoe run …",
+                names.join(" ")
+            ))
+            .into();
+    }
     if error.is_wrong_input() {
         Problem::input("supermoe::cli::selection", message).into()
     } else {

@@ -9,6 +9,7 @@ use crate::commands::block_on;
 use crate::commands::runs::{counts_text, outcome_text};
 use crate::failure::{Failure, Problem};
 use crate::output;
+use crate::progress::one_line;
 use crate::project::StoreArguments;
 use crate::quantity;
 use crate::run_name::find_run;
@@ -77,7 +78,7 @@ fn text(record: &RunRecord, screen: &Screen, all: bool) -> String {
     for running in &record.running {
         text.push_str(&format!("{}  {running}\n", screen.bold("running")));
     }
-    let metrics = metrics_text(record, screen);
+    let metrics = metrics_text(record, screen, usize::MAX);
     if !metrics.is_empty() {
         text.push_str(&format!("\n{metrics}"));
     }
@@ -85,8 +86,8 @@ fn text(record: &RunRecord, screen: &Screen, all: bool) -> String {
         text.push_str(&format!(
             "{} {}: {}\n",
             screen.red("not stored:"),
-            lost.what,
-            lost.why
+            one_line(&lost.what),
+            one_line(&lost.why)
         ));
     }
     text
@@ -125,9 +126,9 @@ fn row(stage: &StageRecord, screen: &Screen) -> Vec<String> {
         .map(quantity::bytes)
         .unwrap_or_default();
     let why = match (&stage.error, &stage.reason) {
-        (Some(error), _) => error.message.lines().next().unwrap_or_default().to_owned(),
-        (None, Some(reason)) => reason.to_string(),
+        (Some(error), _) => one_line(error.message.lines().next().unwrap_or_default()),
+        (None, Some(reason)) => one_line(&reason.to_string()),
         (None, None) => String::new(),
     };
-    vec![state, stage.cell().to_string(), time, memory, why]
+    vec![state, stage.label.to_string(), time, memory, why]
 }

@@ -60,7 +60,9 @@ impl Failed<'_> {
                 }
             }
         }
-        if let Some(run) = self.run {
+        if let Some(run) = self.run
+            && self.failure.is_some_and(has_log)
+        {
             text.push_str(&format!(
                 "  all of its log: supermoe logs {run} {}{}\n",
                 quoted(&self.cell.to_string()),
@@ -69,4 +71,9 @@ impl Failed<'_> {
         }
         text
     }
+}
+
+/// A failed stage's message holds the end of its log; an attempt before may have left one too.
+fn has_log(failure: &StageFailure) -> bool {
+    !failure.log_tail.is_empty() || failure.attempts > 1
 }

@@ -18,6 +18,7 @@ use crate::failure::Failure;
 use crate::screen::Screen;
 
 pub use fancy::above_bars;
+pub use stage_line::one_line;
 
 /// How a run is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]

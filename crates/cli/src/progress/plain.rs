@@ -255,6 +255,7 @@ mod tests {
         CellName {
             stage: Arc::from(stage),
             matrix: Arc::default(),
+            label: Arc::from(stage),
         }
     }
 

@@ -32,12 +32,15 @@ pub async fn run_all(entry: &PluginEntry, options: &ConformanceOptions) -> Vec<C
     match bench {
         Err(outcome) => outcomes.push(outcome),
         Ok(bench) => {
-            run_with(&bench, &mut outcomes).await;
+            let started = run_with(&bench, &mut outcomes).await;
             outcomes.resize(
                 CHECKS.len(),
                 CheckOutcome::skipped("the example run did not succeed"),
             );
-            outcomes.push(orphans(&bench));
+            outcomes.push(match started {
+                true => orphans(&bench),
+                false => CheckOutcome::skipped("the program could not be started"),
+            });
             bench.watcher.clone().finish();
         }
     }
@@ -53,20 +56,25 @@ pub async fn run_all(entry: &PluginEntry, options: &ConformanceOptions) -> Vec<C
         .collect()
 }
 
-async fn run_with(bench: &Bench<'_>, outcomes: &mut Vec<CheckOutcome>) {
+/// Says whether the program could be started at all.
+async fn run_with(bench: &Bench<'_>, outcomes: &mut Vec<CheckOutcome>) -> bool {
     let inputs_before = input_contents(&bench.examples.example);
     let example = match bench
         .attempt(&bench.examples.example, named("example run"))
         .await
     {
         Ok(attempt) => attempt,
-        Err(error) => return outcomes.push(kit(&error)),
+        Err(error) => {
+            outcomes.push(kit(&error));
+            return false;
+        }
     };
+    let started = !matches!(example.outcome.exit, WorkerExit::NotStarted(_));
     let outcome = example_run(bench, &example, &inputs_before);
     let good = outcome == CheckOutcome::Passed;
     outcomes.push(outcome);
     if !good {
-        return;
+        return started;
     }
     outcomes.push(settled(again(bench, &example).await));
     outcomes.push(settled(bad_params(bench).await));
@@ -76,6 +84,7 @@ async fn run_with(bench: &Bench<'_>, outcomes: &mut Vec<CheckOutcome>) {
     outcomes.push(settled(noise(bench, &example).await));
     outcomes.push(settled(crash(bench).await));
     outcomes.push(settled(hang(bench).await));
+    started
 }
 
 fn settled(outcome: io::Result<CheckOutcome>) -> CheckOutcome {

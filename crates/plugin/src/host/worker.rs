@@ -73,7 +73,8 @@ pub struct WorkerOutcome {
     pub peak_memory_bytes: Option<u64>,
     /// The worker's last error event.
     pub error: Option<ReportedError>,
-    /// Whether processes that the worker had started outlived it, and were ended.
+    /// Whether processes that the worker had started outlived it, and were ended; false for a
+    /// worker that was ended itself.
     pub left_processes: bool,
 }
 
@@ -153,7 +154,9 @@ pub async fn run_worker(
         Ok(end) => end,
         Err(error) => return WorkerOutcome::at_once(WorkerExit::NotStarted(error), started),
     };
-    if end.left_processes {
+    // One that was cut short had no chance to wait for its own.
+    let left_processes = end.left_processes && cut_short.is_none();
+    if left_processes {
         tell(Event::Log {
             level: LogLevel::Warn,
             message: "processes that outlived their stage were ended".to_owned(),
@@ -168,7 +171,7 @@ pub async fn run_worker(
         seconds: started.elapsed().as_secs_f64(),
         peak_memory_bytes: end.peak_memory_bytes(sampled),
         error,
-        left_processes: end.left_processes,
+        left_processes,
     }
 }
 

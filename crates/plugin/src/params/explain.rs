@@ -5,7 +5,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
 use super::reading::{follow, property, property_names, type_allows};
-use super::wording::{choices, expected, found, list, plain, tag_of};
+use super::wording::{EXPECTED, choices, expected, found, list, plain, tag_of};
 use super::{ParamError, ParamErrorKind, nearest};
 
 /// One validator error as one or more of ours: a list of unknown names becomes one for each.
@@ -66,6 +66,9 @@ fn branches(
     context: &[Vec<ValidationError<'static>>],
 ) -> Vec<ParamError> {
     let here = error.instance_path().to_string();
+    if parent_schema(root, error).get(EXPECTED).is_some() {
+        return vec![wrong(root, error)];
+    }
     if let Some(error) = wrong_tag(root, error) {
         return vec![error];
     }
@@ -159,7 +162,7 @@ fn wrong(root: &Value, error: &ValidationError<'_>) -> ParamError {
         Kind::FalseSchema => format!("nothing is expected here, found {}", found(value)),
         Kind::UniqueItems => format!(
             "expected a list without repetitions, found {}",
-            found(value)
+            repeated(value).map_or_else(|| found(value), |item| format!("{} twice", found(item)))
         ),
         Kind::Contains | Kind::Not { .. } | Kind::Custom { .. } => error.to_string(),
         _ => format!(
@@ -177,6 +180,13 @@ fn wrong(root: &Value, error: &ValidationError<'_>) -> ParamError {
         message,
         nearest: near,
     }
+}
+
+/// The first item of a list that stands in it before.
+fn repeated(list: &Value) -> Option<&Value> {
+    let items = list.as_array()?;
+    let again = (1..items.len()).find(|&i| items[..i].contains(&items[i]))?;
+    items.get(again)
 }
 
 /// The schema object whose keyword failed.

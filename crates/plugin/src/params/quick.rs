@@ -41,8 +41,15 @@ impl Look<'_> {
     ) -> bool {
         let at = |schema: &Value, value: &Value| self.at(schema, value, references);
         match keyword {
-            "$schema" | "$defs" | "title" | "description" | "default" | "examples" | "format"
-            | "deprecated" => true,
+            "$schema"
+            | "$defs"
+            | "title"
+            | "description"
+            | "default"
+            | "examples"
+            | "format"
+            | "deprecated"
+            | super::wording::EXPECTED => true,
             "$ref" => self.follows(argument, value, references),
             "anyOf" => schemas(argument).iter().any(|schema| at(schema, value)),
             "allOf" => schemas(argument).iter().all(|schema| at(schema, value)),
@@ -63,6 +70,18 @@ impl Look<'_> {
             "minItems" => match (argument.as_u64(), value) {
                 (Some(least), Value::Array(items)) => items.len() as u64 >= least,
                 _ => !value.is_array(),
+            },
+            "minProperties" => match (argument.as_u64(), value) {
+                (Some(least), Value::Object(members)) => members.len() as u64 >= least,
+                _ => !value.is_object(),
+            },
+            // Only of texts: equal numbers may be written in several ways.
+            "uniqueItems" => match value {
+                Value::Array(items) => items
+                    .iter()
+                    .enumerate()
+                    .all(|(i, item)| item.is_string() && !items[..i].contains(item)),
+                _ => true,
             },
             "items" => match value {
                 Value::Array(items) => items.iter().all(|item| at(argument, item)),
@@ -162,6 +181,7 @@ mod tests {
             json!({ "anyOf": [{ "type": "string" }, { "type": "integer" }] }),
             json!({ "patternProperties": { "^a$": { "type": "null" } }, "additionalProperties": true }),
             json!({ "const": 1 }),
+            json!({ "minProperties": 2, "uniqueItems": true }),
             json!({ "$ref": "#/$defs/a", "$defs": { "a": { "type": "object", "additionalProperties":
                     { "$ref": "#/$defs/b" } }, "b": { "type": "integer" } } }),
             json!({ "$ref": "#/$defs/a", "$defs": { "a": { "$ref": "#/$defs/a" } } }),

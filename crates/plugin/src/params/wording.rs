@@ -7,6 +7,10 @@ use super::reading::follow;
 /// Longer values are cut in messages.
 const SHOWN_CHARACTERS: usize = 60;
 
+/// A keyword of ours: what the schema asks for in the author's words, as the end of "expected …".
+/// For patterns and combinations that would read badly when spelt out.
+pub const EXPECTED: &str = "x-expected";
+
 /// What a schema asks for, as the end of "expected …".
 pub fn expected(root: &Value, schema: &Value) -> String {
     expected_within(root, schema, 0)
@@ -16,6 +20,9 @@ fn expected_within(root: &Value, schema: &Value, depth: usize) -> String {
     let schema = follow(root, schema);
     if depth > 4 {
         return "a value".to_owned();
+    }
+    if let Some(words) = schema.get(EXPECTED).and_then(Value::as_str) {
+        return words.to_owned();
     }
     let options = choices(root, schema);
     if !options.is_empty() {

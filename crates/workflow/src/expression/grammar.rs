@@ -11,6 +11,8 @@ use crate::expression::lexer::{self, Token, TokenKind};
 
 /// The most `(` and `!` inside each other.
 const MAX_DEPTH: usize = 32;
+/// The most names, values and operators of one expression: what reads it goes into the depth.
+const MAX_TOKENS: usize = 1000;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expression<'t> {
@@ -119,6 +121,18 @@ pub(crate) fn read(text: &str, base: usize) -> Result<Expression<'_>, Mistake> {
         return Ok(Expression::Path(Path { text: name, start }));
     }
     let tokens = lexer::tokens(text, base)?;
+    if tokens.len() > MAX_TOKENS {
+        return Err(Mistake {
+            start: base,
+            end: base + text.len(),
+            code: Code::ExpressionSyntax,
+            message: format!(
+                "an expression of {} names, values and operators; at most {MAX_TOKENS} are read",
+                tokens.len()
+            ),
+            help: "Give parts of it a name under `params`.".to_owned(),
+        });
+    }
     let mut reader = Reader {
         tokens,
         at: 0,
@@ -362,14 +376,25 @@ mod tests {
 
     #[test]
     fn depth_is_bounded() {
-        let deep = "(".repeat(100_000);
+        let deep = "(".repeat(500);
         assert!(
             read(&deep, 0)
                 .expect_err("too deep")
                 .message
                 .contains("deep")
         );
-        assert!(read(&"!".repeat(100_000), 0).is_err());
+        assert!(read(&"!".repeat(500), 0).is_err());
+    }
+
+    #[test]
+    fn length_is_bounded() {
+        let long = format!("{}true", "1 || ".repeat(100_000));
+        let mistake = read(&long, 0).expect_err("too long");
+        assert!(
+            mistake.message.contains("at most 1000"),
+            "{}",
+            mistake.message
+        );
     }
 
     fn tree() -> impl Strategy<Value = String> {

@@ -173,3 +173,16 @@ fn yaml_is_bounded() {
         ["invalid_key"]
     );
 }
+
+#[test]
+fn a_line_of_any_length_is_shown_around_its_mark() {
+    for (before, after) in [(0, 0), (70_000, 70_000)] {
+        let text = format!(
+            "name: w\nstages: {{ a: {{ uses: shell, with: {{ command: \"{}${{{{ params.x }}}}{}\" }} }} }}\n",
+            "b".repeat(before),
+            "a".repeat(after)
+        );
+        let shown = errors(&text);
+        assert!(shown.contains("params.x") && shown.len() < 2000, "{shown}");
+    }
+}

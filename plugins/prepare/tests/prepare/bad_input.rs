@@ -31,7 +31,7 @@ fn assert_starts(message: &str, start: &str) {
 fn files() {
     let params = shop();
     let of = |csv: &str| prepare_csv(&params, csv).expect_err("an error");
-    assert_eq!(of(""), "input `events`: events.csv is empty");
+    assert_eq!(of(""), "input `events`: it is empty");
     assert_eq!(
         of("user,day,item,amount\n"),
         "with.events: the events have no rows"
@@ -44,6 +44,58 @@ fn files() {
         &of("user,day,item,amount\na,2020-02-10,x,2,3\n"),
         "input `events`: ",
     );
+}
+
+/// The message for several files, which must not name a path.
+fn message_of_files(files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write = |(name, text): &(&str, &str)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    };
+    let paths: Vec<_> = files.iter().map(write).collect();
+    let message = prepare_files(&shop(), &paths).expect_err("an error");
+    let folder = folder.path().display().to_string();
+    assert!(
+        !message.contains(folder.trim_start_matches('/')),
+        "{message}"
+    );
+    message
+}
+
+#[test]
+fn a_wrong_file_among_several_is_named_by_its_place() {
+    let other = "user,day,item,amount\na,2020-05-10,x,2\n";
+    let second = |name: &str, text: &str| {
+        message_of_files(&[("a.csv", EVENTS), (name, text), ("c.csv", other)])
+    };
+    assert_starts(
+        &second("39a2f70a6f10-0.txt", other),
+        "input `events` (file 2 of 3): expected .parquet, .csv",
+    );
+    assert_eq!(
+        second("b.csv", ""),
+        "input `events` (file 2 of 3): it is empty"
+    );
+    assert_eq!(
+        second("b.tsv", other),
+        "input `events` (file 2 of 3): it is TSV, and file 1 of 3 is CSV; give each its own port"
+    );
+    assert_eq!(
+        second("b.csv", "user,day,thing,amount\na,2020-05-10,x,2\n"),
+        "input `events` (file 2 of 3): its columns are not those of file 1 of 3: it lacks `item`, and it has `thing` \
+         besides; files of one table have the same columns"
+    );
+    assert_eq!(
+        second("b.csv", "user,day,amount,item\na,2020-05-10,2,x\n"),
+        "input `events` (file 2 of 3): its columns stand in another order than those of file 1 of 3: \
+         user, day, amount, item, there user, day, item, amount"
+    );
+    for ragged in ["a,2020-05-10,x\n", "a,2020-05-10,x,2,3\n"] {
+        let text = format!("{other}{ragged}");
+        assert_starts(&second("b.csv", &text), "input `events` (file 2 of 3): ");
+    }
 }
 
 #[test]
@@ -64,9 +116,9 @@ fn damaged_parquet() {
     };
     assert_starts(&of(&whole[..whole.len() / 2]), "input `events`: ");
     assert_starts(&of(b"PAR1"), "input `events`: ");
-    assert!(
-        of(b"no parquet")
-            .ends_with("events.parquet is no Parquet file: it does not begin with PAR1")
+    assert_eq!(
+        of(b"no parquet"),
+        "input `events`: it is no Parquet file: it does not begin with PAR1"
     );
     // Places in the footer, which says where columns are.
     for from_end in (9..1500).step_by(100) {
@@ -115,7 +167,19 @@ fn columns_of_the_events() {
 fn the_query_of_the_events() {
     let of = |sql: &str| message("/events", json!(sql), EVENTS);
     assert_starts(&of("SELECT * FROM event"), "with.events: ");
-    assert!(of("SELECT * FROM event").contains("event"));
+    assert_eq!(
+        of("SELECT * FROM event"),
+        "with.events: there is no table `event`; did you mean `events`? (there are events)"
+    );
+    let wrong = of("SELEC * FROM events");
+    assert_starts(&wrong, "with.events: this is no SQL: Expected");
+    assert!(!wrong.contains("ParserError"), "{wrong}");
+    assert_eq!(
+        of("SELECT amout FROM events"),
+        "with.events: there is no column `amout`; did you mean `amount`? (there are user, day, item, amount)"
+    );
+    let seconds = of("SELECT 1 AS user, 2 AS day, 3 AS item, 4 AS amount");
+    assert!(seconds.contains("to_timestamp_seconds(day)"), "{seconds}");
     assert_starts(&of("SELEC * FROM events"), "with.events: ");
     assert!(of("SELECT *, amout * 2 AS double FROM events").contains("amout"));
     assert_eq!(
@@ -167,7 +231,7 @@ fn expressions() {
     }
     assert_eq!(
         channel("dense", "item"),
-        format!("{param}its value is Utf8; expected a number").replace("Utf8", &text_type())
+        format!("{param}its value is Utf8; expected a number; TRY_CAST(x AS DOUBLE) reads text as numbers, and what is none as NULL").replace("Utf8", &text_type())
     );
     assert_eq!(
         channel("dense", "amount AS x"),
@@ -177,7 +241,13 @@ fn expressions() {
         &channel("dense", "date_part('year', now()) + amount"),
         &format!("{param}now() has another value"),
     );
-    assert_starts(&channel("dense", "CAST(item AS INT)"), param);
+    let cast = channel("dense", "CAST(item AS INT)");
+    assert_starts(&cast, param);
+    assert!(cast.contains("TRY_CAST("), "{cast}");
+    assert_starts(
+        &channel("dense", "sum(amount)"),
+        &format!("{param}an aggregate has no value by row"),
+    );
     assert_starts(&channel("dense", "1 / (CAST(amount AS INT) - 2)"), param);
     let missing = message("/channels", json!({ "price": { "kind": "dense" } }), EVENTS);
     assert_starts(&missing, "with.channels.price: ");
@@ -269,6 +339,18 @@ fn totals_and_aggregates() {
     ] {
         assert_starts(&aggregate(wrong), "with.aggregates.spent: ");
     }
+    let per_sample = "this is evaluated once per sample, over the sample's rows: use an aggregate such as count(*) or sum(x)";
+    for bare in ["amount", "sum(amount) / amount", "item = 'x'"] {
+        assert!(aggregate(bare).contains(per_sample), "{}", aggregate(bare));
+    }
+    for wrong in ["amount", "sum(amout)", "sum(amount", "max(item)"] {
+        assert!(
+            !aggregate(wrong).contains("__sample"),
+            "{}",
+            aggregate(wrong)
+        );
+        assert!(!aggregate(wrong).contains("rows."), "{}", aggregate(wrong));
+    }
     assert_eq!(
         message("/aggregates", json!({ "amount": "sum(amount)" }), EVENTS),
         "with.aggregates.amount: `with.channels` has this name too; channels, totals and aggregates share names"
@@ -347,6 +429,13 @@ fn splits() {
         empty,
         "with.splits.test: it has no samples: no event lies within 30d before one of its snapshots"
     );
+    for wrong in [
+        json!(["2023-02-30"]),
+        json!({ "from": "2023-02-30", "to": "2023-04-01", "every": "month" }),
+    ] {
+        let wrong = splits(json!({ "by": "time", "train": ["2020-03-01"], "valid": wrong }));
+        assert_starts(&wrong, "with.splits.valid: `2023-02-30` is no date");
+    }
     let entity = splits(json!({ "by": "entity", "train": ["2020-03-01"] }));
     assert!(
         entity.contains("unknown variant `entity`, expected `time`"),
@@ -373,6 +462,22 @@ fn a_task_with_one_class_is_a_warning_by_name() {
     let warnings = &prepared.told.warnings;
     assert!(
         warnings[0].starts_with("task `buys` has one class in train: all labels are 1"),
+        "{warnings:?}"
+    );
+}
+
+#[test]
+fn a_channel_of_which_no_value_is_known_is_a_warning() {
+    let mut params = shop();
+    params["channels"]["item"]["min_count"] = json!(1000);
+    let warnings = prepare_csv(&params, EVENTS)
+        .expect("it is no error")
+        .told
+        .warnings;
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning.starts_with("channel `item` has no known value")),
         "{warnings:?}"
     );
 }

@@ -343,7 +343,7 @@ fn csv_json_lines_and_several_files_give_one_dataset() {
     assert!(
         of_folder
             .expect_err("two formats")
-            .contains("different formats")
+            .contains("give each its own port")
     );
 }
 

@@ -10,6 +10,7 @@ use crate::failure::{Failure, Problem};
 use crate::output;
 use crate::project::Project;
 use crate::run_name::quoted;
+use crate::workflow_file::catalog;
 
 /// Makes a new plugin in the project's plugins folder
 #[derive(Debug, Args)]
@@ -37,13 +38,23 @@ enum Lang {
 }
 
 pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
+    let project = Project::around(&PathBuf::from("."))?;
     let parent = match &arguments.to {
         Some(folder) => folder.clone(),
-        None => {
-            let project = Project::around(&PathBuf::from("."))?;
-            project.root().join("plugins")
-        }
+        None => project.root().join("plugins"),
     };
+    if let Some(taken) = catalog(project.root())?.get(&arguments.name) {
+        let by = match &taken.folder {
+            Some(folder) => format!("the plugin in `{}`", folder.display()),
+            None => "a built-in plugin".to_owned(),
+        };
+        return Err(Problem::input(
+            "supermoe::cli::plugin_new",
+            format!("The name `{}` is taken by {by}", arguments.name),
+        )
+        .help("Choose another name: `supermoe plugins` lists those that are taken")
+        .into());
+    }
     let language = match arguments.lang {
         Lang::Python => Language::Python,
         Lang::Rust => Language::Rust,

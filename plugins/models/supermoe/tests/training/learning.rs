@@ -1,5 +1,7 @@
 //! That models learn what can be learned, and nothing else.
 
+use serde_json::json;
+
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
 use crate::tiny_retail;
 
@@ -62,6 +64,15 @@ fn fine_tuning_learns_what_can_be_learned() {
         listener.metrics
     );
     assert!(listener.metrics.contains_key("test/returns/logloss"));
+    // Of the weights that are kept, as its parts.
+    let best = stage
+        .curve("valid/mean_auc")
+        .into_iter()
+        .fold(0.0, f64::max);
+    let told = |name: &str| listener.metrics[name];
+    let parts = (told("valid/buys/auc") + told("valid/returns/auc")) / 2.0;
+    assert_eq!(told("valid/mean_auc"), best);
+    assert!((told("valid/mean_auc") - parts).abs() < 1e-12);
     assert!(listener.metrics.contains_key("sequences_per_second"));
     assert_eq!(stage.curve("valid/buys/auc").len(), 6);
     assert_eq!(
@@ -90,6 +101,33 @@ fn shuffled_labels_end_at_chance() {
     let mean = aucs.iter().sum::<f64>() / aucs.len() as f64;
     assert!((mean - 0.5).abs() < 0.06, "{aucs:?}");
     assert!(aucs.iter().all(|auc| (auc - 0.5).abs() < 0.12), "{aucs:?}");
+}
+
+#[test]
+fn params_that_teach_little_are_warned_of() {
+    let dataset = tiny_retail::dataset(40);
+    let mut params = with(finetune_params(), "freeze", "encoder");
+    params = with(params, "max_steps", 3);
+    params = with(
+        params,
+        "weighting",
+        json!({ "fixed": { "buys": 0.0, "returns": 0.0 } }),
+    );
+    let mut listener = Listener::default();
+    Stage::new()
+        .finetune(&dataset, &params, None, &mut listener)
+        .unwrap();
+    for said in [
+        "3 steps in all, `optimizer.warmup_steps` is 10",
+        "`freeze: encoder` without an `encoder` input",
+        "every task has weight 0",
+    ] {
+        let warnings = &listener.warnings;
+        assert!(
+            warnings.iter().any(|warning| warning.contains(said)),
+            "{said}: {warnings:?}"
+        );
+    }
 }
 
 #[test]
