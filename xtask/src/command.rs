@@ -101,7 +101,19 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
-    let status = Command::new(program)
+    let mut command = Command::new(program);
+    // Cargo describes xtask itself to it; a build script that watches such a variable would run
+    // again, and with it half of the tree would be built anew.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
+        {
+            command.env_remove(&name);
+        }
+    }
+    let status = command
         .args(args)
         .current_dir(folder)
         .status()

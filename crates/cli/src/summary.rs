@@ -1,11 +1,14 @@
 //! What a run comes to, told at its end: stages, metrics, where the outputs are.
 
 use supermoe_engine::{Outcome, RunRecord};
-use supermoe_report::{Layout, metric_tables};
+use supermoe_report::{Layout, MetricTable, metric_tables};
 
 use crate::progress::LogHint;
 use crate::run_name::quoted;
 use crate::screen::Screen;
+
+/// What the names of metrics of the test split begin with.
+const TEST_METRICS: &str = "test/";
 
 /// A table of metrics with more rows is cut.
 const MOST_ROWS: usize = 60;
@@ -13,13 +16,22 @@ const MOST_ROWS: usize = 60;
 /// Of a table of metrics with a column a name, the summary of a run shows so many columns.
 const MOST_COLUMNS: usize = 12;
 
+/// Which metrics are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Metrics {
+    /// Those of the test split where there are any, and of the rest a few columns: the summary
+    /// of a run.
+    Headline,
+    All,
+}
+
 /// `store`: the address of the store, without credentials.
 pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) -> String {
     let layout = Layout::Terminal {
         width: screen.width,
     };
     let mut text = supermoe_report::summary(record, layout);
-    let metrics = metrics_text(record, screen, MOST_COLUMNS);
+    let metrics = metrics_text(record, screen, Metrics::Headline);
     if !metrics.is_empty() {
         text.push_str(&format!("\n{metrics}"));
     }
@@ -32,34 +44,52 @@ pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) ->
 }
 
 /// The metrics of a run as tables, one empty line between them; nothing where there are none.
-/// Of metrics without a task, `most_columns` are shown.
-pub fn metrics_text(record: &RunRecord, screen: &Screen, most_columns: usize) -> String {
+pub fn metrics_text(record: &RunRecord, screen: &Screen, shown: Metrics) -> String {
     let layout = Layout::Terminal {
         width: screen.width,
     };
-    let tables: Vec<String> = metric_tables(record)
+    let mut tables = metric_tables(record);
+    let all = tables.len();
+    let of_test = |table: &MetricTable| table.title.starts_with(TEST_METRICS);
+    if shown == Metrics::Headline && tables.iter().any(of_test) {
+        tables.retain(of_test);
+    }
+    let left_out = tables.len() < all;
+    let mut texts: Vec<String> = tables
         .into_iter()
-        .map(|mut table| {
-            let hidden = table.rows.len().saturating_sub(MOST_ROWS);
-            table.rows.truncate(MOST_ROWS);
-            let hidden_columns = table.cut_columns(most_columns);
-            let mut text = table.render(layout);
-            if hidden_columns > 0 {
-                text.push_str(&format!(
-                    "… and {hidden_columns} more: supermoe show {}\n",
-                    record.run
-                ));
-            }
-            if hidden > 0 {
-                text.push_str(&format!(
-                    "… and {hidden} more: supermoe show {} --json\n",
-                    record.run
-                ));
-            }
-            text
-        })
+        .map(|table| table_text(table, record, layout, shown))
         .collect();
-    tables.join("\n")
+    if left_out {
+        texts.push(format!("all other metrics: supermoe show {}\n", record.run));
+    }
+    texts.join("\n")
+}
+
+fn table_text(
+    mut table: MetricTable,
+    record: &RunRecord,
+    layout: Layout,
+    shown: Metrics,
+) -> String {
+    let hidden = table.rows.len().saturating_sub(MOST_ROWS);
+    table.rows.truncate(MOST_ROWS);
+    let hidden_columns = match shown {
+        Metrics::Headline => table.cut_columns(MOST_COLUMNS),
+        Metrics::All => 0,
+    };
+    let mut text = table.render(layout);
+    let run = record.run;
+    if hidden_columns > 0 {
+        text.push_str(&format!(
+            "… and {hidden_columns} more: supermoe show {run}\n"
+        ));
+    }
+    if hidden > 0 {
+        text.push_str(&format!(
+            "… and {hidden} more: supermoe show {run} --json\n"
+        ));
+    }
+    text
 }
 
 /// The command that a user is likely to want next.

@@ -14,7 +14,7 @@ use crate::project::StoreArguments;
 use crate::quantity;
 use crate::run_name::find_run;
 use crate::screen::Screen;
-use crate::summary::metrics_text;
+use crate::summary::{Metrics, metrics_text};
 use crate::table;
 
 /// Shows what a run did: its stages, why each ran, times, metrics
@@ -78,7 +78,7 @@ fn text(record: &RunRecord, screen: &Screen, all: bool) -> String {
     for running in &record.running {
         text.push_str(&format!("{}  {running}\n", screen.bold("running")));
     }
-    let metrics = metrics_text(record, screen, usize::MAX);
+    let metrics = metrics_text(record, screen, Metrics::All);
     if !metrics.is_empty() {
         text.push_str(&format!("\n{metrics}"));
     }
