@@ -4,6 +4,7 @@ mod argument_values;
 mod arguments;
 mod built_ins;
 mod commands;
+mod early_store;
 mod failure;
 mod logging;
 mod output;

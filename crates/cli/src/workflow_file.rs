@@ -10,6 +10,7 @@ use supermoe_plugin::catalog::Catalog;
 use supermoe_workflow::{Compiled, Diagnostics, Overrides, Source};
 
 use crate::built_ins;
+use crate::early_store::EarlyStore;
 use crate::failure::{Failure, Problem};
 use crate::output;
 use crate::project::Project;
@@ -50,10 +51,32 @@ impl WorkflowArguments {
             .map_err(|mistakes| Failure::Rendered(render(&mistakes)))
     }
 
-    /// The same, for who wants to look into the mistakes.
+    /// The same, for who goes on to the workflow's store.
+    pub fn load_with_store(&self) -> Result<(Loaded, EarlyStore), Failure> {
+        let (source, project) = self.read()?;
+        let store = EarlyStore::begin(&project, source.text());
+        let loaded = self
+            .check(source, project)?
+            .map_err(|mistakes| Failure::Rendered(render(&mistakes)))?;
+        Ok((loaded, store))
+    }
+
+    /// The same as [`Self::load`], for who wants to look into the mistakes.
     pub fn compile(&self) -> Result<Result<Loaded, Diagnostics>, Failure> {
+        let (source, project) = self.read()?;
+        self.check(source, project)
+    }
+
+    fn read(&self) -> Result<(Source, Project), Failure> {
         let source = read_source(&self.file, "workflow")?;
-        let project = Project::of_workflow(&self.file)?;
+        Ok((source, Project::of_workflow(&self.file)?))
+    }
+
+    fn check(
+        &self,
+        source: Source,
+        project: Project,
+    ) -> Result<Result<Loaded, Diagnostics>, Failure> {
         let overrides = self.overrides()?;
         let catalog = catalog(project.root())?;
         let compiled =

@@ -294,5 +294,12 @@ pub(crate) fn extension_of(input: &CellInput) -> Option<&str> {
 
 /// What a stage is called when its results are compared over time.
 pub(crate) fn identity(workflow: &Workflow, cell: &Cell) -> String {
-    format!("{}/{}", workflow.name, cell.label)
+    let mut identity = identity_start(&workflow.name);
+    identity.push_str(&cell.label);
+    identity
+}
+
+/// What the identities of a workflow's cells begin with.
+pub(crate) fn identity_start(workflow: &str) -> String {
+    format!("{workflow}/")
 }

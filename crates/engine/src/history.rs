@@ -7,12 +7,17 @@ use std::sync::Arc;
 use supermoe_store::{HitState, StageKey, StageResult, Store};
 use supermoe_workflow::{CellId, Workflow};
 
-use crate::cell_key::identity;
+use crate::cell_key::{identity, identity_start};
 use crate::graph::Graph;
 use crate::selection::Role;
 
 /// Stands for the time of a stage of which nothing is known.
 const UNKNOWN_SECONDS: f64 = 1.0;
+
+/// Begins to look for what earlier runs tell of a workflow, before its stages are known. Blocks.
+pub fn read_ahead(workflow: &str, store: &Store) {
+    store.read_ahead(&identity_start(workflow));
+}
 
 #[derive(Debug)]
 pub(crate) struct History {

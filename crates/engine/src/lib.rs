@@ -43,6 +43,7 @@ mod worker_message;
 pub use event::{
     CellName, Counts, NotStored, Outcome, RunEvent, SkipCause, StageFailure, StageState,
 };
+pub use history::read_ahead;
 pub use plan::{Plan, PlannedCell, PlannedState, plan};
 pub use rerun_reason::{PluginChange, ReasonPlace, RerunReason};
 pub use run::{EngineError, RunSummary, run};

@@ -245,10 +245,10 @@ impl Inner {
     pub(crate) fn sync_artifacts(&self, digests: &[Digest]) -> Result<()> {
         /// One sync of the whole file system is cheaper than more than so many.
         const SINGLY: usize = 64;
-        let trees = self.index.batch().trees(digests.iter());
+        let trees: Vec<(Digest, IndexedTree)> = self.index.batch().trees(digests.iter().copied());
         let blobs = trees
-            .values()
-            .flat_map(|tree| tree.blobs.iter().map(|(blob, _)| object_name::blob(blob)));
+            .iter()
+            .flat_map(|(_, tree)| tree.blobs.iter().map(|(blob, _)| object_name::blob(blob)));
         let names: Vec<String> = blobs.chain(digests.iter().map(object_name::tree)).collect();
         let synced = |name: &str, done: std::io::Result<()>| {
             done.map_err(|error| self.objects.store().disk(Access::Write, name, &error))

@@ -2,7 +2,7 @@
 //!
 //! A journal is read for digests, whatever they stand for: what is named anywhere in it stays.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use crate::artifact_io::is_younger;
 use crate::digest::{Digest, RunId, StageKey};
 use crate::error::Result;
 use crate::hit_check::indexed_tree;
+use crate::index_record::IndexedTree;
 use crate::local_put::Stat;
 use crate::object_name;
 use crate::objects::{Listed, blocking};
@@ -142,7 +143,8 @@ impl Inner {
     ) -> Result<()> {
         let (inner, digests) = (Arc::clone(self), trees.clone());
         // What the index knows of a tree is right: the tree's name is its digest.
-        let indexed = blocking(move || inner.index.batch().trees(digests.iter())).await;
+        let indexed: HashMap<Digest, IndexedTree> =
+            blocking(move || inner.index.batch().trees(digests.into_iter())).await;
         for tree in indexed.values() {
             reached
                 .blobs

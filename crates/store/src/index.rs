@@ -142,17 +142,15 @@ impl Batch<'_> {
         keys.iter().map(result).collect()
     }
 
-    pub(crate) fn trees<'d>(
+    /// The trees that are known, with their digests.
+    pub(crate) fn trees<C: FromIterator<(Digest, IndexedTree)>>(
         &self,
-        digests: impl Iterator<Item = &'d Digest>,
-    ) -> HashMap<Digest, IndexedTree> {
+        digests: impl Iterator<Item = Digest>,
+    ) -> C {
         let learned = self.index.learned();
-        let tree = |digest: &Digest| match learned.trees.get(digest) {
-            Some(tree) => Some((*digest, tree.clone())),
-            None => self
-                .tables
-                .as_ref()
-                .and_then(|tables| Some((*digest, tables.tree(digest)?))),
+        let tree = |digest: Digest| match learned.trees.get(&digest) {
+            Some(tree) => Some((digest, tree.clone())),
+            None => Some((digest, self.tables.as_ref()?.tree(&digest)?)),
         };
         digests.filter_map(tree).collect()
     }
@@ -168,6 +166,26 @@ impl Batch<'_> {
         let learned = self.index.learned().latest.get(identity).copied();
         let key = learned.or_else(|| self.tables.as_ref()?.latest(identity))?;
         self.results(&[key]).pop().flatten()
+    }
+
+    /// The newest results of all stages whose identities begin with `prefix`.
+    pub(crate) fn latest_with(&self, prefix: &str) -> Vec<(String, IndexedResult)> {
+        let mut keys = match &self.tables {
+            Some(tables) => tables.latest_with(prefix),
+            None => HashMap::new(),
+        };
+        for (identity, key) in &self.index.learned().latest {
+            if identity.starts_with(prefix) {
+                keys.insert(identity.clone(), *key);
+            }
+        }
+        let (identities, keys): (Vec<String>, Vec<StageKey>) = keys.into_iter().unzip();
+        let results = self.results(&keys);
+        identities
+            .into_iter()
+            .zip(results)
+            .filter_map(|(identity, result)| Some((identity, result?)))
+            .collect()
     }
 }
 
@@ -269,6 +287,23 @@ impl Tables {
     fn latest(&self, identity: &str) -> Option<StageKey> {
         let read = guarded(|| self.latest.get(identity).map_err(|error| error.to_string()));
         Some(StageKey::new(Digest::from_bytes(*read.ok()??.value())))
+    }
+
+    fn latest_with(&self, prefix: &str) -> HashMap<String, StageKey> {
+        let read = guarded(|| {
+            let say = |error: redb::StorageError| error.to_string();
+            let mut found = HashMap::new();
+            for entry in self.latest.range(prefix..).map_err(say)? {
+                let (identity, key) = entry.map_err(say)?;
+                if !identity.value().starts_with(prefix) {
+                    break;
+                }
+                let key = StageKey::new(Digest::from_bytes(*key.value()));
+                found.insert(identity.value().to_owned(), key);
+            }
+            Ok(found)
+        });
+        read.unwrap_or_default()
     }
 }
 

@@ -22,7 +22,7 @@ impl Indexed {
             .flatten()
             .flat_map(|found| tree_digests(&found.result))
             .collect();
-        let trees = batch.trees(digests.iter());
+        let trees = batch.trees(digests.into_iter());
         Indexed { results, trees }
     }
 }

@@ -22,7 +22,7 @@ use crate::index::Index;
 use crate::index_record::IndexedResult;
 use crate::layout::Target;
 use crate::local_put::{Durability, LocalFolder};
-use crate::newest::Newest;
+use crate::newest::{Ahead, Newest};
 use crate::object_name;
 use crate::objects::{Objects, blocking, check_folder};
 use crate::refs::RefEntry;
@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     /// Objects that were found missing or damaged: the next one that has their content writes it.
     suspects: Mutex<HashSet<String>>,
+    /// What was looked at before it was asked for.
+    pub(crate) ahead: Mutex<Option<Ahead>>,
 }
 
 impl std::fmt::Debug for Store {
@@ -91,6 +93,7 @@ impl Store {
             temp,
             index,
             suspects: Mutex::default(),
+            ahead: Mutex::default(),
         };
         Ok(Store {
             inner: Arc::new(inner),
@@ -198,6 +201,12 @@ impl Store {
                 .collect()
         })
         .await
+    }
+
+    /// Begins to answer the next [`Store::newest`] before it is known exactly which stages it will
+    /// ask for: those whose identities begin with `prefix`. Blocks, and needs no runtime.
+    pub fn read_ahead(&self, prefix: &str) {
+        self.inner.read_ahead(prefix);
     }
 
     /// [`Store::nearest_results`] together with [`Store::check_results`] of their keys.

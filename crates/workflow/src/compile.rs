@@ -10,6 +10,7 @@ use crate::diagnostics::Diagnostics;
 use crate::document::{self, Document};
 use crate::draft::StageDraft;
 use crate::draft_stage::{Gathered, Shared};
+use crate::drafting::draft_all;
 use crate::environment;
 use crate::external::Files;
 use crate::nearest;
@@ -24,9 +25,6 @@ use crate::source::Source;
 use crate::wiring::{Stages, Wires, Wiring};
 use crate::workflow::{Compiled, Workflow};
 
-/// The most cells of one workflow.
-const MAX_CELLS: usize = 100_000;
-
 /// Checks a workflow and resolves all that can be known before it runs.
 ///
 /// Reads the files that its inputs name only as far as to see that they exist. `environment` reads
@@ -35,7 +33,7 @@ pub fn compile(
     source: Source,
     overrides: &Overrides,
     catalog: &Catalog,
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: &(dyn Fn(&str) -> Option<String> + Sync),
 ) -> Result<Compiled, Diagnostics> {
     let mut session = Session {
         source: &source,
@@ -99,26 +97,7 @@ fn run(session: &mut Session<'_>, overrides: &Overrides) -> Result<Workflow, Rep
         secrets: secrets.as_deref().ok(),
     };
     let mut gathered = Gathered::default();
-    let mut drafts: Vec<StageDraft<'_, '_>> = Vec::with_capacity(stages.len());
-    let mut first_cell = 0;
-    for node in stages {
-        let draft = shared.draft(session, node, first_cell, &mut gathered);
-        first_cell += draft.cells.len();
-        if first_cell > MAX_CELLS {
-            let message = format!("the stages of this workflow have more than {MAX_CELLS} cells");
-            return Err(session.error(
-                Code::TooManyCells,
-                draft.node.name_span,
-                message,
-                "too many with this stage",
-                "Take values from the matrices.",
-            ));
-        }
-        drafts.push(draft);
-        if session.has_enough() {
-            return Err(Reported);
-        }
-    }
+    let drafts = draft_all(session, &shared, stages, &mut gathered)?;
     let published = gathered.published.check(session);
     let wires = wire(session, &shared, &drafts, &unreadable, source)?;
     let labels = |cell: CellId| cell_stage(&drafts, cell);

@@ -113,6 +113,11 @@ fn project_path(text: &str) -> Result<PathBuf, &'static str> {
 }
 
 impl Published {
+    /// Adds what another part of the workflow publishes.
+    pub fn extend(&mut self, others: Published) {
+        self.places.extend(others.places);
+    }
+
     /// Reports outputs that go to one place, or into each other.
     pub fn check(mut self, session: &mut Session<'_>) -> Result<(), Reported> {
         self.places

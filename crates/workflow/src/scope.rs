@@ -84,7 +84,7 @@ impl<'a> Scope<'a> {
     pub fn look_up(
         &self,
         path: &Path<'_>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Result<Resolved, Mistake> {
         match path.root() {
             "params" => self.param(path),
@@ -145,7 +145,7 @@ impl<'a> Scope<'a> {
     fn variable(
         &self,
         path: &Path<'_>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &(dyn Fn(&str) -> Option<String> + Sync),
     ) -> Result<Resolved, Mistake> {
         let name = path.rest();
         if matches!(self.env, EnvNames::None) {

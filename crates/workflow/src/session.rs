@@ -22,7 +22,7 @@ pub(crate) const MAX_IN_ONE_TEXT: usize = 20;
 pub(crate) struct Session<'a> {
     pub source: &'a Source,
     pub catalog: &'a Catalog,
-    pub environment: &'a dyn Fn(&str) -> Option<String>,
+    pub environment: &'a (dyn Fn(&str) -> Option<String> + Sync),
     pub errors: Diagnostics,
     pub warnings: Diagnostics,
 }

@@ -39,14 +39,15 @@ pub struct Arguments {
 
 pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
     // The process ends with the command: nobody waits for a large workflow to be taken apart.
-    let loaded = ManuallyDrop::new(arguments.workflow.load()?);
+    let (loaded, store) = arguments.workflow.load_with_store()?;
+    let loaded = ManuallyDrop::new(loaded);
     let workflow = &loaded.compiled.workflow;
     let options = PlanOptions {
         selection: arguments.selection.selection(workflow)?,
     };
     let plan = block_on(async {
         let url = loaded.project.store_url(workflow.store.as_deref())?;
-        let store = loaded.project.open(&url).await?;
+        let store = store.open(&loaded.project, &url).await?;
         supermoe_engine::plan(workflow, &store, &options)
             .await
             .map_err(super::run::engine_failed)

@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::argument_values::{parse_bytes, parse_duration};
 use crate::commands::block_on;
+use crate::early_store::EarlyStore;
 use crate::failure::{Exit, Failure, Problem};
 use crate::output;
 use crate::progress::{self, Display, LogHint, Progress, TICK};
@@ -90,14 +91,14 @@ pub struct Arguments {
 }
 
 pub fn execute(arguments: &Arguments) -> Result<Exit, Failure> {
-    let loaded = arguments.workflow.load()?;
+    let (loaded, store) = arguments.workflow.load_with_store()?;
     loaded.tell_warnings();
     let Loaded { project, compiled } = loaded;
     let workflow = Arc::new(compiled.workflow);
     // The process ends with the command: nobody waits for a large workflow to be taken apart.
     std::mem::forget(Arc::clone(&workflow));
     let options = arguments.options(&project, &workflow)?;
-    block_on(run(arguments, &project, workflow, &options))
+    block_on(run(arguments, &project, workflow, &options, store))
 }
 
 impl Arguments {
@@ -131,6 +132,7 @@ async fn run(
     project: &Project,
     workflow: Arc<Workflow>,
     options: &RunOptions,
+    store: EarlyStore,
 ) -> Result<Exit, Failure> {
     let url = project.store_url(workflow.store.as_deref())?;
     let (sender, stop) = stop_channel();
@@ -139,7 +141,7 @@ async fn run(
             Problem::failed("supermoe::cli::signals", "Cannot listen to signals").because(error),
         )
     })?;
-    let store = project.open(&url).await?;
+    let store = store.open(project, &url).await?;
     let hint = log_hint(project);
     let display = Mutex::new(if arguments.json {
         progress::json_display()
