@@ -112,3 +112,41 @@ async fn the_nearest_result_is_remembered_by_this_machine() {
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_ahead_finds_what_looking_finds() {
+    for place in Place::all().await {
+        let (whole, _) = place.stage("whole").await;
+        let (broken, artifact) = place.stage("broken").await;
+        let (other, _) = place.stage("other").await;
+        place.store.remember_latest("flow/a", &whole);
+        place.store.remember_latest("flow/b", &broken);
+        place.store.remember_latest("flow2/a", &other);
+        place.store.flush_index().await;
+        place.remove_object(&format!("trees/{}", artifact.digest));
+        let identities = ["flow/b", "flow/none", "flow/a"].map(str::to_owned);
+        let mut seen = Vec::new();
+        for ahead in [None, Some("flow/"), Some("flow2/"), Some("nothing/")] {
+            let store = place.next_process().await;
+            if let Some(prefix) = ahead {
+                let looking = store.clone();
+                tokio::task::spawn_blocking(move || looking.read_ahead(prefix))
+                    .await
+                    .expect("looks");
+            }
+            let newest = store.newest(identities.to_vec()).await;
+            let keys: Vec<_> = newest
+                .results
+                .iter()
+                .map(|result| result.as_ref().map(|result| result.key))
+                .collect();
+            assert_eq!(keys, [Some(broken), None, Some(whole)], "{ahead:?}");
+            let states = newest.states.expect("checks");
+            assert_eq!(states.len(), 2, "{} {ahead:?}", place.kind);
+            assert!(matches!(states[&whole], HitState::Hit(_)));
+            seen.push(format!("{:?}", states[&broken]));
+        }
+        assert!(seen[0].contains("trees/"), "{}", seen[0]);
+        assert!(seen.iter().all(|state| *state == seen[0]), "{seen:?}");
+    }
+}

@@ -75,3 +75,61 @@ fn thousands_of_mistakes_take_no_thousands_of_seconds() {
     );
     assert!(codes(&text).len() >= 200);
 }
+
+#[test]
+fn mistakes_of_many_stages_are_told_like_those_of_few() {
+    let stages = |count: usize| {
+        let mut text = layers(count);
+        // The last stages have a mistake, a doubt, and both.
+        text.push_str("  wrong: { uses: shel, with: { command: x } }\n");
+        text.push_str("  doubtful: { uses: shell, with: { command: \"echo '${{ outputs.o }}'\", outputs: { o: file } } }\n");
+        text.push_str("  more: { uses: shell, with: { comand: x } }\n");
+        text
+    };
+    let few = codes(&stages(10));
+    assert!(few.len() >= 2, "{few:?}");
+    for count in [80, 300, 1000] {
+        assert_eq!(codes(&stages(count)), few);
+    }
+}
+
+#[test]
+fn two_outputs_in_one_place_are_found_across_many_stages() {
+    let text = |count: usize| {
+        let mut text = layers(count);
+        text.insert_str(
+            text.find("  s1:").expect("it has a second stage"),
+            "  first: { uses: shell, with: { command: x, outputs: { o: file } }, publish: { o: out/x } }\n",
+        );
+        text.push_str("  last: { uses: shell, with: { command: x, outputs: { o: file } }, publish: { o: out/x } }\n");
+        text
+    };
+    let few = codes(&text(10));
+    assert_eq!(few.len(), 1, "{few:?}");
+    assert_eq!(codes(&text(500)), few);
+}
+
+#[test]
+fn cells_of_many_stages_are_numbered_in_order() {
+    let mut text = "name: w\nstages:\n".to_owned();
+    for at in 0..300 {
+        let matrix = if at % 7 == 0 {
+            "matrix: { x: [1, 2, 3] }, "
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "  s{at}: {{ uses: shell, {matrix}with: {{ command: x }} }}"
+        );
+    }
+    let workflow = workflow(&text);
+    assert_eq!(workflow.cells.len(), 300 + 2 * 300_usize.div_ceil(7));
+    let mut before = None;
+    for (at, cell) in workflow.cells.iter().enumerate() {
+        assert_eq!(cell.id.index(), at);
+        let number: usize = cell.stage.as_str()[1..].parse().expect("a number");
+        assert!(before <= Some(number));
+        before = Some(number);
+    }
+}
