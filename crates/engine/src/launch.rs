@@ -201,17 +201,17 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn new<'a>(doer: &'a Doer, folders: &'a AttemptFolders) -> Shown<'a> {
-        let whole = doer.work.to_str().is_some_and(|path| {
+        let whole = doer.work.path().to_str().is_some_and(|path| {
             path.chars()
                 .all(|character| character.is_alphanumeric() || "/._-+@%=:,".contains(character))
         });
         let depth = folders
             .work
-            .strip_prefix(&doer.work)
+            .strip_prefix(doer.work.path())
             .map_or(0, |below| below.components().count());
         let up = std::iter::repeat_n("..", depth).collect();
         Shown {
-            relative: (!whole).then_some((doer.work.as_path(), up)),
+            relative: (!whole).then_some((doer.work.path(), up)),
         }
     }
 

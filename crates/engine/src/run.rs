@@ -1,6 +1,5 @@
 //! One run from a checked workflow to its record.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -39,8 +38,6 @@ pub enum EngineError {
     /// The user's environment lacks what a stage is to be given.
     #[error("{}", unset_text(.0))]
     UnsetSecrets(Vec<UnsetSecret>),
-    #[error("the work folder could not be made in `{}`: {source}", .project.display())]
-    WorkFolder { project: PathBuf, source: io::Error },
 }
 
 impl EngineError {
@@ -109,11 +106,7 @@ pub async fn run(
         Journal::create(store, run, &document, &workflow, &names, &roles),
         async { Ok(History::read(&workflow, &roles, store).await) },
     )?;
-    let work =
-        WorkFolder::create(&options.project, run).map_err(|source| EngineError::WorkFolder {
-            project: options.project.clone(),
-            source,
-        })?;
+    let work = WorkFolder::of(&options.project, run, &document.process);
     let mut log = EventLog::new(&mut sink as &mut Sink<'_>, journal, workflow.cells.len());
     log.tell(RunEvent::RunStarted {
         run,
@@ -134,7 +127,7 @@ pub async fn run(
         options,
         run,
         started,
-        &work,
+        work,
         stop.clone(),
     ));
     let mut dispatch = Dispatch::new(
@@ -153,7 +146,7 @@ pub async fn run(
     dispatch.wind_up().await;
     store.flush_index().await;
     let record = conclude(dispatch, run, &document, began, published, not_published).await;
-    drop(work);
+    doer.work.remove();
     if let Some(watcher) = doer.watcher.get().cloned() {
         let finished = tokio::task::spawn_blocking(move || watcher.finish()).await;
         if let Err(error) = finished {
@@ -192,7 +185,7 @@ fn doer(
     options: &RunOptions,
     run: RunId,
     started: jiff::Timestamp,
-    work: &WorkFolder,
+    work: WorkFolder,
     stop: StopSignal,
 ) -> Doer {
     Doer {
@@ -204,10 +197,10 @@ fn doer(
             started: started.to_string(),
             workflow: workflow.name.clone(),
         },
-        work: work.path().to_owned(),
         program: options.program.clone(),
         environment: options.environment.clone(),
-        copies: InputCopies::new(work.path().join("inputs"), store.clone()),
+        copies: InputCopies::new(work.inputs(), store.clone()),
+        work,
         watcher: OnceCell::new(),
         started: AtomicU64::new(0),
         stop,

@@ -63,10 +63,10 @@ pub struct RunOptions {
 }
 
 impl RunOptions {
-    /// All stages, on all of this machine, with this process's environment.
-    pub fn new(program: PathBuf, project: PathBuf) -> RunOptions {
+    /// All stages, with this process's environment.
+    pub fn new(program: PathBuf, project: PathBuf, slots: Slots) -> RunOptions {
         RunOptions {
-            slots: Slots::of_this_machine(),
+            slots,
             on_failure: OnFailure::default(),
             selection: Selection::default(),
             program,

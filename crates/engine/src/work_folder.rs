@@ -4,6 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use supermoe_store::RunId;
@@ -66,31 +67,58 @@ fn start_time(pid: u32) -> Option<u64> {
         .ok()
 }
 
-/// Removed when dropped.
+/// Made when the first stage runs, removed when dropped.
 #[derive(Debug)]
 pub(crate) struct WorkFolder {
     path: PathBuf,
+    made: OnceLock<Result<(), String>>,
 }
 
 impl WorkFolder {
-    /// Makes the folder of `run`, named `<run>.<pid>.<start>`, and removes those of dead runs.
-    pub(crate) fn create(project: &Path, run: RunId) -> io::Result<WorkFolder> {
+    /// The folder of `run`, named `<run>.<pid>.<start>`. Those of dead runs are removed.
+    pub(crate) fn of(project: &Path, run: RunId, process: &ProcessMark) -> WorkFolder {
         let parent = project.join(".supermoe").join("work");
         remove_dead(&parent);
-        let mark = ProcessMark::own();
-        let path = parent.join(format!("{run}.{}.{}", mark.pid, mark.started));
-        fs::create_dir_all(path.join("stages"))?;
-        fs::create_dir(path.join("inputs"))?;
-        Ok(WorkFolder { path })
+        WorkFolder {
+            path: parent.join(format!("{run}.{}.{}", process.pid, process.started)),
+            made: OnceLock::new(),
+        }
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
-}
 
-impl Drop for WorkFolder {
-    fn drop(&mut self) {
+    pub(crate) fn stages(&self) -> PathBuf {
+        self.path.join("stages")
+    }
+
+    pub(crate) fn inputs(&self) -> PathBuf {
+        self.path.join("inputs")
+    }
+
+    /// Makes it, unless it is there. The error is for the user.
+    pub(crate) fn make(&self) -> Result<(), String> {
+        let make = || {
+            fs::create_dir_all(self.stages())?;
+            fs::create_dir(self.inputs())
+        };
+        let made = self.made.get_or_init(|| {
+            make().map_err(|error: io::Error| {
+                format!(
+                    "the work folder `{}` could not be made: {error}",
+                    self.path.display()
+                )
+            })
+        });
+        made.clone()
+    }
+
+    /// Removes it, if it was made.
+    pub(crate) fn remove(&self) {
+        if self.made.get().is_none() {
+            return;
+        }
         if let Err(error) = remove_folder(&self.path) {
             tracing::warn!(folder = %self.path.display(), %error, "the work folder could not be removed");
         }
@@ -98,6 +126,12 @@ impl Drop for WorkFolder {
         if let Some(parent) = self.path.parent() {
             let _ = fs::remove_dir(parent);
         }
+    }
+}
+
+impl Drop for WorkFolder {
+    fn drop(&mut self) {
+        self.remove();
     }
 }
 
@@ -165,9 +199,12 @@ mod tests {
         for folder in [&dead, &living, &other] {
             fs::create_dir_all(folder.join("inside")).expect("a folder");
         }
-        let work = WorkFolder::create(project.path(), RunId::generate()).expect("a work folder");
+        let work = WorkFolder::of(project.path(), RunId::generate(), &own);
         let path = work.path().to_owned();
-        assert!(path.join("stages").is_dir());
+        assert!(!path.exists());
+        work.make().expect("a work folder");
+        work.make().expect("the same");
+        assert!(work.stages().is_dir() && work.inputs().is_dir());
         drop(work);
         assert_eq!(
             [dead, living, other, path].map(|path| path.exists()),

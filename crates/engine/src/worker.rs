@@ -31,7 +31,7 @@ use crate::log_note::note_in_log;
 use crate::outputs::{self, OutputError};
 use crate::scheduler::Grant;
 use crate::stage_key::CanonicalManifest;
-use crate::work_folder::remove_folder;
+use crate::work_folder::{WorkFolder, remove_folder};
 use crate::worker_message::{AttemptEnd, AttemptFailure, WorkerMessage};
 
 /// A stage whose work may be lost in a power cut must be shorter than this.
@@ -45,8 +45,8 @@ pub(crate) struct Doer {
     pub store: Store,
     pub run: RunId,
     pub facts: RunFacts,
-    /// The run's work folder, absolute.
-    pub work: PathBuf,
+    /// The run's work folder.
+    pub work: WorkFolder,
     /// The `supermoe` program.
     pub program: PathBuf,
     /// Where the values of secrets come from.
@@ -107,14 +107,10 @@ impl Doer {
         attempt: Attempt,
         messages: mpsc::UnboundedSender<WorkerMessage>,
     ) {
-        let base = self
-            .work
-            .join("stages")
-            .join(self.started.fetch_add(1, Ordering::Relaxed).to_string());
-        let log = self
-            .work
-            .join("stages")
-            .join(format!("{}.log", attempt.cell.index()));
+        let stages = self.work.stages();
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let base = stages.join(number.to_string());
+        let log = stages.join(format!("{}.log", attempt.cell.index()));
         let work = AssertUnwindSafe(self.attempt(&attempt, &base, &log, &messages)).catch_unwind();
         let end = work.await.unwrap_or_else(|_| {
             AttemptEnd::Failed(AttemptFailure::plain(
@@ -137,6 +133,9 @@ impl Doer {
         messages: &mpsc::UnboundedSender<WorkerMessage>,
     ) -> AttemptEnd {
         let cell = self.workflow.cell(attempt.cell);
+        if let Err(message) = self.work.make() {
+            return AttemptEnd::Failed(AttemptFailure::plain(message));
+        }
         let inputs = match self.lay_inputs_out(attempt).await {
             Ok(inputs) => inputs,
             Err(end) => return end,
@@ -229,7 +228,7 @@ impl Doer {
         let folders = AttemptFolders::make(cell, base, log).map_err(|error| {
             format!(
                 "its work folder could not be made in `{}`: {error}",
-                self.work.display()
+                self.work.path().display()
             )
         })?;
         if let Some(checkpoint) = &folders.checkpoint {
@@ -342,7 +341,7 @@ impl Doer {
 
     fn start_watcher(&self) -> io::Result<Watcher> {
         let watcher = Watcher::start(&self.program, &self.run.to_string())?;
-        watcher.remove_at_end(&self.work);
+        watcher.remove_at_end(self.work.path());
         Ok(watcher)
     }
 

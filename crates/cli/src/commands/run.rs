@@ -110,12 +110,12 @@ impl Arguments {
             )
         })?;
         let machine = Slots::of_this_machine();
-        let mut options = RunOptions::new(program, project.root().to_owned());
-        options.slots = Slots {
+        let slots = Slots {
             cpus: self.jobs.unwrap_or(machine.cpus),
             memory_bytes: self.memory.unwrap_or(machine.memory_bytes),
             gpus: self.gpus,
         };
+        let mut options = RunOptions::new(program, project.root().to_owned(), slots);
         options.on_failure = if self.keep_going {
             OnFailure::KeepGoing
         } else {

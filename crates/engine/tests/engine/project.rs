@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use supermoe_engine::{
-    Outcome, Plan, PlanOptions, RunEvent, RunOptions, RunRecord, RunSummary, StageRecord,
+    Outcome, Plan, PlanOptions, RunEvent, RunOptions, RunRecord, RunSummary, Slots, StageRecord,
     StageState,
 };
 use supermoe_plugin::catalog::Catalog;
@@ -30,11 +30,10 @@ impl Project {
     pub fn new() -> Project {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().canonicalize().expect("a path");
-        let mut options = RunOptions::new(
-            env!("CARGO_BIN_EXE_supermoe-engine-test-programs").into(),
-            path,
-        );
-        options.slots.cpus = 2;
+        let mut slots = Slots::of_this_machine();
+        slots.cpus = 2;
+        let program = env!("CARGO_BIN_EXE_supermoe-engine-test-programs").into();
+        let options = RunOptions::new(program, path, slots);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
