@@ -37,6 +37,15 @@ pub(crate) fn digest_path(path: &Path, index: &Index, batch: &Batch<'_>) -> Resu
     Ok(listing.artifact().digest)
 }
 
+/// The digest of a file's content alone.
+pub(crate) fn digest_file(path: &Path, index: &Index, batch: &Batch<'_>) -> Result<Digest> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| local_error(path, "read", error))?;
+    if !metadata.is_file() {
+        return Err(refuse(path, "it is not a file"));
+    }
+    Ok(entry(single_file(path, metadata), index, batch)?.digest)
+}
+
 fn entry(found: Found, index: &Index, batch: &Batch<'_>) -> Result<Entry> {
     if found.kind == EntryKind::EmptyFolder {
         return Ok(Entry {

@@ -16,6 +16,9 @@ use crate::digest_path::digest_path;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::error_mapping::Access;
+use crate::fetch::Fetching;
+use crate::fetch_error::FetchError;
+use crate::fetched::{Fetched, FetchedFolder};
 use crate::gc::{GcOptions, GcReport};
 use crate::hit_check::HitState;
 use crate::index::Index;
@@ -44,6 +47,10 @@ pub(crate) struct Inner {
     /// Temporary files beside the index, for what is laid out.
     pub(crate) temp: TempFolder,
     pub(crate) index: Index,
+    /// What inputs by URL were fetched.
+    pub(crate) fetched: FetchedFolder,
+    /// Where the credentials for inputs by URL come from.
+    pub(crate) environment: Environment,
     /// Objects that were found missing or damaged: the next one that has their content writes it.
     suspects: Mutex<HashSet<String>>,
     /// What was looked at before it was asked for.
@@ -92,6 +99,8 @@ impl Store {
             local: folder,
             temp,
             index,
+            fetched: FetchedFolder::new(local.join("fetched")),
+            environment: environment.clone(),
             suspects: Mutex::default(),
             ahead: Mutex::default(),
         };
@@ -148,6 +157,20 @@ impl Store {
                 .collect()
         })
         .await
+    }
+
+    /// Brings objects that URLs name (`s3://bucket/key`, `gs://`, `az://`, `https://`, `http://`)
+    /// onto this machine, in the order given; a bucket's URL that ends in `/` is the folder of all
+    /// objects below it. Every call asks how the objects look now, and fetches those that look
+    /// otherwise than the copies that were fetched before. An object without ETag and time of
+    /// change is fetched each time. Credentials are those of the environment. `told` is called for
+    /// each URL of which something has to be fetched, before that begins.
+    pub async fn fetch(
+        &self,
+        urls: &[String],
+        told: &(dyn Fn(Fetching) + Sync),
+    ) -> Vec<std::result::Result<Fetched, FetchError>> {
+        self.inner.fetch(urls, told).await
     }
 
     /// The result under a key, verified by its checksum; what it points to is not looked at.

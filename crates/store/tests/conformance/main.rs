@@ -4,6 +4,7 @@ mod artifacts;
 mod checkpoints;
 mod damage;
 mod failures;
+mod fetching;
 mod garbage;
 mod index;
 mod journal;
