@@ -21,3 +21,5 @@ mod s3;
 mod schemas;
 mod secrets;
 mod signals;
+mod urls;
+mod web_server;

@@ -12,17 +12,17 @@ use crate::harness::Project;
 use crate::run::CHAIN;
 
 const ACCESS_KEY: &str = "TESTACCESSKEY";
-const SECRET_KEY: &str = "test-secret-key-0815";
+pub const SECRET_KEY: &str = "test-secret-key-0815";
 
 /// An S3 server in this process, on a port that the system chose; it ends with the runtime.
-struct Server {
+pub struct Server {
     _runtime: Runtime,
     endpoint: String,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Server {
-    fn start() -> Server {
+    pub fn start() -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::create_dir(folder.path().join("bucket")).expect("a bucket");
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -34,18 +34,36 @@ impl Server {
         Server {
             _runtime: runtime,
             endpoint,
-            _folder: folder,
+            folder,
         }
     }
 
     /// The project with this server's bucket as its store.
     fn holds(&self, workflow: &str, secret_key: &str) -> Project {
         let workflow = workflow.replacen("\n", "\nstore: s3://bucket/experiments\n", 1);
-        Project::with(&workflow)
+        self.lets_in(Project::with(&workflow), secret_key)
+    }
+
+    /// The project with the credentials for this server.
+    pub fn lets_in(&self, project: Project, secret_key: &str) -> Project {
+        project
             .variable("AWS_ENDPOINT_URL", &self.endpoint)
             .variable("AWS_REGION", "us-east-1")
             .variable("AWS_ACCESS_KEY_ID", ACCESS_KEY)
             .variable("AWS_SECRET_ACCESS_KEY", secret_key)
+    }
+}
+
+impl Server {
+    /// Puts an object into the bucket, behind the server's back.
+    pub fn put(&self, key: &str, text: &str) {
+        let path = self.folder.path().join("bucket").join(key);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("an object");
+    }
+
+    pub fn remove(&self, key: &str) {
+        std::fs::remove_file(self.folder.path().join("bucket").join(key)).expect("an object");
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use supermoe_plugin::catalog::PluginEntry;
 use supermoe_plugin::revision::code_digest;
-use supermoe_store::{Artifact, Digest, StageResult, Store};
+use supermoe_store::{Artifact, Digest, Fetched, Fetching, StageResult, Store};
 use supermoe_workflow::{Cell, CellId, CellInput, CommandValue, InputSource, Workflow};
 
 use crate::device::Device;
@@ -48,14 +48,22 @@ pub(crate) enum Upstream<'a> {
 pub(crate) struct OutsideDigests {
     revisions: HashMap<usize, Result<Arc<str>, String>>,
     paths: HashMap<PathBuf, Result<Digest, String>>,
+    urls: HashMap<String, Result<Arc<Fetched>, String>>,
     refs: HashMap<String, Result<Digest, String>>,
 }
 
 impl OutsideDigests {
     /// Reads everything from outside that the cells with a part in the run depend on.
-    pub(crate) async fn read(workflow: &Workflow, roles: &[Role], store: &Store) -> OutsideDigests {
+    /// `told` hears what has to be fetched for it.
+    pub(crate) async fn read(
+        workflow: &Workflow,
+        roles: &[Role],
+        store: &Store,
+        told: &(dyn Fn(Fetching) + Sync),
+    ) -> OutsideDigests {
         let mut digests = OutsideDigests::default();
         let mut paths: Vec<PathBuf> = Vec::new();
+        let mut urls: Vec<String> = Vec::new();
         for cell in workflow
             .cells
             .iter()
@@ -72,6 +80,11 @@ impl OutsideDigests {
                             .paths
                             .insert(path.clone(), Err("not read".to_owned()));
                         paths.push(path.clone());
+                    }
+                    InputSource::Url(url) if !digests.urls.contains_key(url.as_str()) => {
+                        let url = url.to_string();
+                        digests.urls.insert(url.clone(), Err("not read".to_owned()));
+                        urls.push(url);
                     }
                     InputSource::Ref(name) if !digests.refs.contains_key(name) => {
                         digests
@@ -90,16 +103,27 @@ impl OutsideDigests {
                     .insert(path, digest.map_err(|error| error.to_string()));
             }
         }
+        if !urls.is_empty() {
+            let fetched = store.fetch(&urls, told).await;
+            for (url, fetched) in urls.into_iter().zip(fetched) {
+                let fetched = fetched.map(Arc::new).map_err(|error| error.to_string());
+                digests.urls.insert(url, fetched);
+            }
+        }
         digests
     }
 
-    /// Files and folders from outside with their digests, sorted by path.
+    /// Files and folders from outside with their digests, sorted by path or URL.
     pub(crate) fn known_paths(&self) -> Vec<(&Path, Digest)> {
-        let mut known: Vec<(&Path, Digest)> = self
+        let paths = self
             .paths
             .iter()
-            .filter_map(|(path, digest)| Some((path.as_path(), *digest.as_ref().ok()?)))
-            .collect();
+            .filter_map(|(path, digest)| Some((path.as_path(), *digest.as_ref().ok()?)));
+        let urls = self
+            .urls
+            .iter()
+            .filter_map(|(url, fetched)| Some((Path::new(url), fetched.as_ref().ok()?.digest)));
+        let mut known: Vec<(&Path, Digest)> = paths.chain(urls).collect();
         known.sort();
         known
     }
@@ -176,6 +200,14 @@ impl OutsideDigests {
                 let (origin, maker) = match &input.source {
                     InputSource::Output { cell, .. } => (InputOrigin::Stored, Some(*cell)),
                     InputSource::Path(path) => (InputOrigin::Outside(path.clone()), None),
+                    InputSource::Url(url) => match self.urls.get(url.as_str()) {
+                        Some(Ok(fetched)) => {
+                            let (url, fetched) = (url.to_string(), Arc::clone(fetched));
+                            (InputOrigin::Fetched { url, fetched }, None)
+                        }
+                        // Without it there is no digest either.
+                        _ => continue,
+                    },
                     InputSource::Ref(_) => (InputOrigin::Stored, None),
                 };
                 given.push(GivenInput {
@@ -199,8 +231,8 @@ impl OutsideDigests {
         input: &CellInput,
         upstream: &impl Fn(CellId) -> Upstream<'a>,
     ) -> Result<Found, KeyError> {
-        let known = |found: Option<&Result<Digest, String>>| match found {
-            Some(Ok(digest)) => Ok(Found::Digest(*digest)),
+        let known = |found: Option<Result<Digest, &String>>| match found {
+            Some(Ok(digest)) => Ok(Found::Digest(digest)),
             Some(Err(why)) => Err(KeyError::Input {
                 port: port.to_owned(),
                 why: why.clone(),
@@ -211,8 +243,12 @@ impl OutsideDigests {
             }),
         };
         match &input.source {
-            InputSource::Path(path) => known(self.paths.get(path)),
-            InputSource::Ref(name) => known(self.refs.get(name)),
+            InputSource::Path(path) => known(self.paths.get(path).map(copied)),
+            InputSource::Url(url) => {
+                let fetched = self.urls.get(url.as_str()).map(Result::as_ref);
+                known(fetched.map(|fetched| fetched.map(|fetched| fetched.digest)))
+            }
+            InputSource::Ref(name) => known(self.refs.get(name).map(copied)),
             InputSource::Output {
                 cell: maker,
                 port: output,
@@ -234,6 +270,10 @@ impl OutsideDigests {
             },
         }
     }
+}
+
+fn copied(digest: &Result<Digest, String>) -> Result<Digest, &String> {
+    digest.as_ref().copied()
 }
 
 enum Found {
@@ -282,8 +322,10 @@ fn command_part(value: &CommandValue) -> CommandPart<'_> {
 /// The part of an outside file's name that a plugin is shown: `.csv`, `.parquet`, without the dot.
 pub(crate) fn extension_of(input: &CellInput) -> Option<&str> {
     const LONGEST: usize = 12;
-    let InputSource::Path(path) = &input.source else {
-        return None;
+    let path = match &input.source {
+        InputSource::Path(path) => path.as_path(),
+        InputSource::Url(url) if !url.is_folder() => Path::new(url.file_name()),
+        _ => return None,
     };
     let extension = path.extension()?.to_str()?;
     let plain = extension

@@ -135,6 +135,11 @@ impl<'a> Dispatch<'a> {
 
     /// Goes on until nothing runs and nothing more can start.
     pub(crate) async fn drive(&mut self) {
+        if self.stop.level() > StopLevel::Running {
+            // What the cells depend on may not have been read to its end.
+            self.halt = Some(Halt::Stop);
+            return;
+        }
         let mut journal_tick = tokio::time::interval(JOURNAL_INTERVAL);
         journal_tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut pin_tick = tokio::time::interval(PIN_INTERVAL);

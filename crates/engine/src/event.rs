@@ -192,6 +192,14 @@ pub enum RunEvent {
         stages: usize,
         at: jiff::Timestamp,
     },
+    /// Objects of an input's URL are on their way to this machine.
+    InputFetching {
+        /// The URL.
+        path: PathBuf,
+        objects: u64,
+        /// Their size, where the server tells.
+        bytes: Option<u64>,
+    },
     /// A file or folder from outside was read for the keys of the stages that take it.
     InputRead { path: PathBuf, digest: Digest },
     /// Its result was there; nothing ran.

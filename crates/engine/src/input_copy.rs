@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use supermoe_store::{ArtifactKind, Digest, Store, StoreError};
+use supermoe_store::{ArtifactKind, Digest, Fetched, Store, StoreError};
 use tokio::sync::OnceCell;
 
 /// Where an input's content is.
@@ -20,6 +20,8 @@ pub(crate) enum InputOrigin {
     Stored,
     /// A file or folder of the user's.
     Outside(PathBuf),
+    /// What a URL named when the run began, on this machine.
+    Fetched { url: String, fetched: Arc<Fetched> },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +33,8 @@ pub(crate) enum CopyError {
     Failed(String),
     #[error("`{}` changed while the run went on. Run the same command again", .0.display())]
     Changed(PathBuf),
+    #[error("the fetched copy of {url} {what} while the run went on. Run the same command again")]
+    CopyChanged { url: String, what: &'static str },
 }
 
 /// A copy that cells read from.
@@ -102,6 +106,9 @@ impl InputCopies {
                     })?
             }
             InputOrigin::Outside(source) => self.copy_outside(digest, source, &path).await?,
+            InputOrigin::Fetched { url, fetched } => {
+                self.copy_fetched(digest, url, fetched, &path).await?
+            }
         };
         let stamp = {
             let path = path.clone();
@@ -150,6 +157,38 @@ impl InputCopies {
             Ok(kind)
         } else {
             Err(CopyError::Changed(source.to_owned()))
+        }
+    }
+
+    async fn copy_fetched(
+        &self,
+        digest: Digest,
+        url: &str,
+        fetched: &Arc<Fetched>,
+        to: &Path,
+    ) -> Result<ArtifactKind, CopyError> {
+        let (from, target) = (Arc::clone(fetched), to.to_owned());
+        let copied = tokio::task::spawn_blocking(move || from.copy_to(&target));
+        let changed = |what| CopyError::CopyChanged {
+            url: url.to_owned(),
+            what,
+        };
+        copied
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|error| match error.kind() {
+                io::ErrorKind::NotFound => changed("went away"),
+                _ => CopyError::Failed(format!("{url} could not be copied: {error}")),
+            })?;
+        let found = self
+            .store
+            .digest_path(to)
+            .await
+            .map_err(|error| CopyError::Failed(error.to_string()))?;
+        if found == digest {
+            Ok(fetched.kind)
+        } else {
+            Err(changed("changed"))
         }
     }
 

@@ -309,6 +309,7 @@ pub(crate) fn source_name(workflow: &Workflow, source: &InputSource) -> String {
     match source {
         InputSource::Output { cell, port } => format!("{}.{port}", workflow.cell(*cell).label),
         InputSource::Path(path) => path.display().to_string(),
+        InputSource::Url(url) => url.to_string(),
         InputSource::Ref(name) => format!("ref:{name}"),
     }
 }

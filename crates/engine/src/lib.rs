@@ -26,6 +26,7 @@ mod log_tail;
 mod outputs;
 pub mod plan;
 mod publish;
+mod read_outside;
 pub mod rerun_reason;
 mod retry;
 pub mod run;

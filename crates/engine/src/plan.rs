@@ -92,7 +92,7 @@ pub async fn plan(
     options: &PlanOptions,
 ) -> Result<Plan, EngineError> {
     let roles = options.selection.roles(workflow)?;
-    let outside = OutsideDigests::read(workflow, &roles, store).await;
+    let outside = OutsideDigests::read(workflow, &roles, store, &|_| {}).await;
     let mut planner = Planner {
         workflow,
         store,

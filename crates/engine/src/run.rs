@@ -10,7 +10,6 @@ use supermoe_store::{RunId, Store, StoreError};
 use supermoe_workflow::{CellId, RunFacts, Workflow};
 use tokio::sync::OnceCell;
 
-use crate::cell_key::OutsideDigests;
 use crate::cell_state::{End, Phase};
 use crate::device::instruction_set;
 use crate::dispatch::Dispatch;
@@ -20,6 +19,7 @@ use crate::history::History;
 use crate::input_copy::InputCopies;
 use crate::journal::{Journal, RunDocument, input_sources};
 use crate::publish::{PublishError, Publisher};
+use crate::read_outside::read_outside;
 use crate::run_options::RunOptions;
 use crate::run_record::RunRecord;
 use crate::selection::{Role, SelectionError};
@@ -114,7 +114,7 @@ pub async fn run(
         stages: roles.iter().filter(|role| role.is_selected()).count(),
         at: started,
     });
-    let outside = OutsideDigests::read(&workflow, &roles, store).await;
+    let outside = read_outside(&workflow, &roles, store, stop.clone(), &mut log).await;
     for (path, digest) in outside.known_paths() {
         log.tell(RunEvent::InputRead {
             path: path.to_owned(),

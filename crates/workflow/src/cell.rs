@@ -13,6 +13,7 @@ use supermoe_plugin::catalog::PluginEntry;
 use supermoe_plugin::manifest::OutputPort;
 use supermoe_plugin::ports::PortType;
 
+use crate::input_url::InputUrl;
 use crate::name::StageName;
 use crate::source::Places;
 
@@ -235,6 +236,8 @@ pub enum InputSource {
     },
     /// An absolute path that existed when the workflow was checked.
     Path(PathBuf),
+    /// What lies there was not looked at when the workflow was checked.
+    Url(InputUrl),
     /// A name in the store that moves.
     Ref(String),
 }

@@ -95,9 +95,9 @@ codes! {
     UnknownPort "unknown_port" "A port that the plugin does not have.";
     BarePath "bare_path" "A path is written without `./`.";
     PathNotFound "path_not_found" "An input path does not exist.";
-    PathKind "path_kind" "An input path is a file where a folder is taken, or the other way round.";
+    PathKind "path_kind" "An input path or URL is a file where a folder is taken, or the other way round.";
     InvalidInput "invalid_input" "An input's text is no stage.port, path, URL or ref.";
-    UrlInput "url_input" "An input is a URL; inputs are read from files, folders and stages.";
+    UrlInput "url_input" "The URL of an input is not of a form that is read.";
     UnknownScheme "unknown_scheme" "The store's scheme is none that a store can be kept in.";
     MissingInput "missing_input" "A required input is not given.";
     AbsentInput "absent_input" "A required input comes from a cell that does not exist or is switched off.";

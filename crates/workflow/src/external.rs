@@ -8,6 +8,7 @@ use supermoe_plugin::ports::PortType;
 use crate::cell::InputSource;
 use crate::codes::Code;
 use crate::input_text::is_ref_name;
+use crate::input_url::{self, InputUrl};
 use crate::nearest;
 use crate::session::{Reported, Session};
 use crate::source::Span;
@@ -161,24 +162,62 @@ impl Files {
     }
 }
 
-/// Inputs are not read from URLs; says what to do instead.
+/// A URL, by its form alone: a check stays offline.
 pub(crate) fn url(
     session: &mut Session<'_>,
     text: &str,
-    scheme: &str,
     target: Target<'_>,
-) -> Reported {
-    let help = if scheme == "file" {
-        "Write the path itself: /folder/file."
+) -> Result<(InputSource, PortType), Reported> {
+    let Target {
+        span,
+        port,
+        stage,
+        port_type,
+    } = target;
+    let url = InputUrl::parse(text).map_err(|mistake| {
+        let message = format!(
+            "the input `{port}` of `{stage}`, `{}`, is a URL {}",
+            input_url::shown(text),
+            mistake.why
+        );
+        session.error(Code::UrlInput, span, message, mistake.label, mistake.help)
+    })?;
+    let given = if url.is_folder() {
+        PortType::Folder
     } else {
-        "Fetch it in a stage of its own, for example with `shell`, and take that stage's output; \
-         or copy it beside the workflow and write ./name."
+        PortType::File
     };
-    let message = format!(
-        "the input `{}` of `{}` is the URL `{text}`; inputs are read from files, folders and stages",
-        target.port, target.stage
-    );
-    session.error(Code::UrlInput, target.span, message, "a URL", help)
+    if port_type != PortType::Any && port_type.is_file() == url.is_folder() {
+        let (expected, found, help) = if port_type.is_file() {
+            (
+                "a file",
+                "a folder",
+                "Remove the `/` at its end, and name one object.",
+            )
+        } else {
+            (
+                "a folder",
+                "a file",
+                "End it in `/` to take all objects below it.",
+            )
+        };
+        let message = format!(
+            "the input `{port}` of `{stage}` takes {expected} ({port_type}), and `{url}` is {found}"
+        );
+        return Err(session.error(
+            Code::PathKind,
+            span,
+            message,
+            format!("this is {found}"),
+            help,
+        ));
+    }
+    let given = if port_type == PortType::Any {
+        given
+    } else {
+        port_type
+    };
+    Ok((InputSource::Url(url), given))
 }
 
 /// A name in the store that moves.

@@ -14,9 +14,8 @@ pub(crate) enum InputText<'t> {
     Ref(&'t str),
     /// Begins with `./`, `../` or `/`.
     Path(&'t str),
-    Url {
-        scheme: &'t str,
-    },
+    /// Has `://` in it.
+    Url(&'t str),
     /// One word that could be a stage whose port is left out.
     Word(&'t str),
     /// None of these; most likely a path without `./`.
@@ -37,8 +36,8 @@ impl<'t> InputText<'t> {
         {
             return InputText::Path(text);
         }
-        if let Some((scheme, _)) = text.split_once("://") {
-            return InputText::Url { scheme };
+        if text.contains("://") {
+            return InputText::Url(text);
         }
         if let Some(name) = text.strip_prefix("ref:") {
             return InputText::Ref(name);
@@ -61,6 +60,14 @@ impl<'t> InputText<'t> {
             _ => InputText::Bare(text),
         }
     }
+}
+
+/// `s3:/bucket/key`, with its scheme and what follows the slash.
+pub(crate) fn url_with_one_slash(text: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = text.split_once(":/")?;
+    ["s3", "gs", "az", "http", "https"]
+        .contains(&scheme)
+        .then_some((scheme, rest))
 }
 
 /// Whether a name may be the name of a ref: parts of letters, digits, `.`, `_` and `-` between
@@ -149,7 +156,7 @@ mod tests {
             ("./data.csv", InputText::Path("./data.csv")),
             ("../x", InputText::Path("../x")),
             ("/x", InputText::Path("/x")),
-            ("s3://bucket/key", InputText::Url { scheme: "s3" }),
+            ("s3://bucket/key", InputText::Url("s3://bucket/key")),
             ("prepare", InputText::Word("prepare")),
             ("data/x.csv", InputText::Bare("data/x.csv")),
             ("a.b.c", InputText::Bare("a.b.c")),

@@ -9,7 +9,7 @@ use crate::diagnostics::Diagnostic;
 use crate::draft::{CellDraft, StageDraft};
 use crate::external::{self, Target};
 use crate::input_port::article;
-use crate::input_text::{InputText, is_file_ending};
+use crate::input_text::{InputText, is_file_ending, url_with_one_slash};
 use crate::join::Join;
 use crate::nearest;
 use crate::node::quoted;
@@ -54,7 +54,7 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
                 return self.outputs(session, here, place, port, at, output, all, upstream);
             }
             InputText::Path(path) => self.files.path(session, path, target)?,
-            InputText::Url { scheme } => return Err(external::url(session, text, scheme, target)),
+            InputText::Url(url) => external::url(session, url, target)?,
             InputText::Ref(name) => external::reference(session, name, target)?,
             InputText::Word(word) if self.stages.by_name.contains_key(word) => {
                 let at = self.stages.by_name[word];
@@ -156,7 +156,9 @@ impl<'d, 'n, 's> Wiring<'d, 'n, 's> {
             port.name,
             quoted(text)
         );
-        let help = if text.starts_with('~') {
+        let help = if let Some((scheme, rest)) = url_with_one_slash(text) {
+            format!("A URL has two slashes: write {scheme}://{rest}.")
+        } else if text.starts_with('~') {
             "`~` is not expanded: write the path from /, or from the workflow file's folder with ./ or ../.".to_owned()
         } else {
             format!("A path begins with ./, ../ or /: write ./{text}.")

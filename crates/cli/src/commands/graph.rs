@@ -231,6 +231,7 @@ fn shown(source: &InputSource) -> String {
             || path.display().to_string(),
             |name| name.to_string_lossy().into_owned(),
         ),
+        InputSource::Url(url) => url.file_name().to_owned(),
         InputSource::Ref(name) => format!("ref:{name}"),
     }
 }

@@ -10,6 +10,7 @@ use supermoe_store::RunId;
 
 use crate::failure::Failure;
 use crate::progress::failure_text::{FULL_FAILURES, Failed};
+use crate::progress::fetching_line::fetching_line;
 use crate::progress::frame::frame;
 use crate::progress::stage_line::one_line;
 use crate::progress::tally::{Ended, Tally};
@@ -89,6 +90,11 @@ impl Fancy {
             RunEvent::StageProgress { cell, progress } => {
                 self.tally.progress(&cell.to_string(), progress, now);
             }
+            RunEvent::InputFetching {
+                path,
+                objects,
+                bytes,
+            } => self.pending.push(fetching_line(path, *objects, *bytes)),
             RunEvent::StageMetric { .. }
             | RunEvent::InputRead { .. }
             | RunEvent::RunFinished { .. } => {}

@@ -2,6 +2,7 @@
 
 mod failure_text;
 mod fancy;
+mod fetching_line;
 mod frame;
 mod json;
 mod plain;

@@ -9,6 +9,7 @@ use supermoe_plugin::event::LogLevel;
 use supermoe_store::RunId;
 
 use crate::progress::failure_text::{FULL_FAILURES, Failed};
+use crate::progress::fetching_line::fetching_line;
 use crate::progress::stage_line::{StageLine, one_line, whole_seconds};
 use crate::progress::tally::{Ended, Tally};
 use crate::progress::{Clock, Display, LogHint};
@@ -121,6 +122,11 @@ impl<W: Write> Plain<W> {
                     self.say(&running_text(&line));
                 }
             }
+            RunEvent::InputFetching {
+                path,
+                objects,
+                bytes,
+            } => self.say(&fetching_line(path, *objects, *bytes)),
             RunEvent::StageMetric { .. } | RunEvent::InputRead { .. } => {}
             RunEvent::StageLog {
                 cell,

@@ -2,6 +2,7 @@
 
 mod caching;
 mod explaining;
+mod inputs_by_url;
 mod project;
 mod random_graphs;
 mod running;

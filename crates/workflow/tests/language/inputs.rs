@@ -33,6 +33,39 @@ fn data_comes_from_paths_and_refs() {
 }
 
 #[test]
+fn urls_are_taken_by_their_form() {
+    let (_folder, fixture) = project(&[]);
+    let workflow = fixture.workflow(&shell(
+        "{ a: s3://bucket/x.csv, b: [gs://bucket/dir/, https://host/y.csv] }",
+    ));
+    let inputs = &cell(&workflow, "a").inputs;
+    let urls: Vec<(String, PortType)> = inputs
+        .values()
+        .flatten()
+        .map(|input| match &input.source {
+            InputSource::Url(url) => (url.to_string(), input.port_type),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let file = |url: &str| (url.to_owned(), PortType::File);
+    assert_eq!(
+        urls,
+        [
+            file("s3://bucket/x.csv"),
+            ("gs://bucket/dir/".to_owned(), PortType::Folder),
+            file("https://host/y.csv"),
+        ]
+    );
+    let typed = |input: &str| {
+        fixture.codes(&with_stages(&format!(
+            "  f: {{ uses: finetune, inputs: {{ dataset: {input} }} }}\n"
+        )))
+    };
+    assert_eq!(typed("s3://bucket/dataset/"), [""; 0]);
+    assert_eq!(typed("s3://bucket/dataset"), ["path_kind"]);
+}
+
+#[test]
 fn wrong_inputs_are_refused() {
     let (_folder, fixture) = project(&["data.csv", "dir/"]);
     for (inputs, code) in [
@@ -43,7 +76,8 @@ fn wrong_inputs_are_refused() {
         ("{ a: prepare.dataset }", "unknown_stage"),
         ("{ a: ./missing }", "path_not_found"),
         ("{ a: ftp://x/y }", "url_input"),
-        ("{ a: s3://b/k }", "url_input"),
+        ("{ a: s3://b }", "url_input"),
+        ("{ a: \"s3:/b/k\" }", "bare_path"),
         ("{ a: \"ref:a b\" }", "invalid_input"),
         ("{ a: \"\" }", "invalid_input"),
         ("{ a: 5 }", "wrong_kind"),
