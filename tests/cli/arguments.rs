@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use crate::harness::Project;
 use crate::run::CHAIN;
 
-const COMMANDS: [&[&str]; 16] = [
+const COMMANDS: [&[&str]; 18] = [
+    &["init"],
     &["run"],
     &["check"],
     &["plan"],
@@ -15,6 +16,7 @@ const COMMANDS: [&[&str]; 16] = [
     &["schema"],
     &["runs"],
     &["show"],
+    &["report"],
     &["logs"],
     &["get"],
     &["diff"],
@@ -60,6 +62,7 @@ fn mistakes_on_the_command_line_have_exit_code_2() {
         &["run", "workflow.yaml", "--log", "=="],
         &["run", "workflow.yaml", "--only", "first["],
         &["show", "latest"],
+        &["report", "latest"],
         &["logs", "latest"],
         &["show", "nonsense"],
         &["gc", "--keep", "0"],

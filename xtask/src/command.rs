@@ -140,15 +140,20 @@ pub fn root() -> &'static Path {
 
 /// Builds the release binary and gives its path.
 pub fn release_binary() -> Result<std::path::PathBuf, TaskError> {
-    run_shown(
-        "cargo",
-        ["build", "--release", "--package", "supermoe"],
-        root(),
-    )?;
+    built(&["build", "--release", "--package", "supermoe"], "release")
+}
+
+/// Builds the binary as tests do, and gives its path.
+pub fn debug_binary() -> Result<std::path::PathBuf, TaskError> {
+    built(&["build", "--package", "supermoe"], "debug")
+}
+
+fn built(cargo: &[&str], profile: &str) -> Result<std::path::PathBuf, TaskError> {
+    run_shown("cargo", cargo, root())?;
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map(std::path::PathBuf::from)
         .unwrap_or_else(|| root().join("target"));
-    Ok(root().join(target).join("release/supermoe"))
+    Ok(root().join(target).join(profile).join("supermoe"))
 }
 
 /// A virtual environment under `target/` with the named Python packages.

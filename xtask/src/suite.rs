@@ -1,5 +1,8 @@
 //! Suites: whole-program tests at their full size, or against a real server.
 
+mod browser;
+mod devtools;
+
 use clap::Subcommand;
 
 use crate::command::{TaskError, root, run_shown};
@@ -13,12 +16,15 @@ pub enum Suite {
         #[arg(long, default_value_t = 20)]
         kills: usize,
     },
+    /// Look at the report of a small run in headless Chromium, which is installed where it is missing.
+    Browser,
 }
 
 impl Suite {
     pub fn run(self) -> Result<(), TaskError> {
         match self {
             Suite::Crash { stages, kills } => crash(stages, kills),
+            Suite::Browser => browser::run(),
         }
     }
 }

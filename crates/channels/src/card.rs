@@ -1,5 +1,6 @@
 //! `card.json`: what stands in a dataset, for people and reports.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -7,10 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
 use crate::layout::CARD_FILE;
-use crate::schema::{ChannelKind, Per};
+use crate::schema::{ChannelKind, Per, TaskKind};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Card {
+    pub summary: CardSummary,
     /// Rows of the events.
     pub rows: u64,
     /// Distinct entities of the events.
@@ -20,7 +22,7 @@ pub struct Card {
     pub last_time: String,
     /// Label windows that end after this have no labels: the end of the day of the last event.
     pub data_end: String,
-    /// By split: train, valid, test.
+    /// By split: train, valid, test; predict where there are such samples.
     pub splits: IndexMap<String, SplitCard>,
     pub tasks: IndexMap<String, TaskCard>,
     pub channels: IndexMap<String, ChannelCard>,
@@ -31,7 +33,44 @@ pub struct Card {
     pub cut: f64,
     /// Samples without a value, by aggregate; those without any such sample are left out.
     pub missing_aggregates: IndexMap<String, u64>,
+    /// Rows of the inputs that were left out, by input port; those without any are left out.
+    pub bad_rows: IndexMap<String, BadRows>,
     pub warnings: Vec<String>,
+}
+
+/// The data in one line, as tables of several datasets show it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct CardSummary {
+    /// Samples to train on.
+    pub training: u64,
+    /// Samples to test on.
+    pub test: u64,
+    /// Channels of a step, running totals counted, aggregates not.
+    pub channels: u64,
+    /// Mean number of steps of a sample after the cut to `length`.
+    pub average_length: f64,
+}
+
+/// Rows that could not be read, and were left out as the params allow.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct BadRows {
+    pub count: u64,
+    /// The first ten.
+    pub first: Vec<BadRow>,
+}
+
+/// One such row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadRow {
+    /// Which of the port's files: `the file`, `file 2 of 3`.
+    pub file: String,
+    /// From 1.
+    pub line: u64,
+    /// Null where it is the whole row that is wrong.
+    pub column: Option<String>,
+    /// What stands there, cut where it is long.
+    pub value: String,
+    pub why: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,20 +83,26 @@ pub struct SplitCard {
 }
 
 /// By split.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskCard {
-    /// Mean of the labels; null where there is none.
+    pub kind: TaskKind,
+    /// Mean of the labels; null where there is none, and for multiclass tasks.
     pub label_rate: IndexMap<String, Option<f64>>,
     pub missing_labels: IndexMap<String, u64>,
+    /// By class of a multiclass task: its share of the labels; null where there is none.
+    pub class_rate: IndexMap<String, IndexMap<String, Option<f64>>>,
+    /// Labels of a multiclass task that no training sample has: they are no labels.
+    pub unseen_labels: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChannelCard {
     pub kind: ChannelKind,
     pub per: Per,
-    /// Number of distinct values kept; 0 for dense channels.
+    /// Number of distinct values kept; 0 for dense and hashed channels.
     pub values: u64,
-    /// Share of the training samples' steps that have no value, or an unknown one.
+    /// Share without a value or with an unknown one: of the training period's steps, of the training
+    /// samples (their steps, where it is dense or looks at the snapshot), of the training entities.
     pub missing: f64,
 }
 
@@ -73,12 +118,17 @@ pub struct LengthDistribution {
 }
 
 impl LengthDistribution {
-    /// All zero where there are no lengths.
-    pub fn of(mut lengths: Vec<u32>) -> Self {
-        lengths.sort_unstable();
-        let at = |percent: usize| match lengths.len() {
-            0 => 0,
-            count => lengths[(count - 1) * percent / 100],
+    /// Of samples by length: how many there are of each. All zero where there are none.
+    pub fn of(counts: &BTreeMap<u32, u64>) -> Self {
+        let all: u64 = counts.values().sum();
+        let at = |percent: u64| {
+            let place = all.saturating_sub(1) * percent / 100;
+            let mut before = 0;
+            let found = counts.iter().find(|(_, count)| {
+                before += **count;
+                before > place
+            });
+            found.map_or(0, |(length, _)| *length)
         };
         Self {
             min: at(0),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::dataset::Dataset;
-use crate::schema::{Channel, ChannelKind, FIRST_CODE, Per};
+use crate::schema::{Channel, ChannelKind, FIRST_CODE, Per, SplitCounts, Task, TaskKind};
 use crate::values::ChannelValues;
 
 pub(crate) fn check(dataset: &Dataset) -> Result<(), String> {
@@ -25,6 +25,15 @@ pub(crate) fn check(dataset: &Dataset) -> Result<(), String> {
         check_scale(aggregate.mean, aggregate.deviation)
             .map_err(|problem| format!("aggregate `{}`: {problem}", aggregate.name))?;
     }
+    for (task, labels) in schema.tasks.iter().zip(&dataset.samples.labels) {
+        check_task(task, labels).map_err(|problem| format!("task `{}`: {problem}", task.name))?;
+    }
+    let (found, expected) = (SplitCounts::of(&dataset.samples.split), schema.splits);
+    if found != expected {
+        return Err(format!(
+            "its splits have {found:?} samples, the schema says {expected:?}"
+        ));
+    }
     Ok(())
 }
 
@@ -44,6 +53,26 @@ fn check_names(dataset: &Dataset) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_task(task: &Task, labels: &[f32]) -> Result<(), String> {
+    check_scale(task.mean, task.deviation)?;
+    let classes = task.classes.len();
+    let fits = |label: f32| match task.kind {
+        TaskKind::Binary => label == 0.0 || label == 1.0,
+        TaskKind::Multiclass => label >= 0.0 && label.fract() == 0.0 && label < classes as f32,
+        TaskKind::Regression => true,
+    };
+    match labels
+        .iter()
+        .find(|label| !label.is_nan() && !fits(**label))
+    {
+        Some(label) => Err(format!(
+            "{label} is no label of a {:?} task with {classes} classes",
+            task.kind
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_steps(dataset: &Dataset) -> Result<(), String> {
@@ -187,10 +216,29 @@ fn check_channel(
         (ChannelValues::SnapshotNumbers(values), Per::Snapshot, true, false) => {
             check_numbers(values, samples)?;
         }
+        (ChannelValues::EntityCodes(values), Per::Entity, false, false) => {
+            check_codes(channel, values, values.len())?;
+            check_entities(dataset, values.len())?;
+        }
+        (ChannelValues::EntityNumbers(values), Per::Entity, true, false) => {
+            check_numbers(values, values.len())?;
+            check_entities(dataset, values.len())?;
+        }
         _ => return Err("its values are not of the kind that the schema says".to_owned()),
     }
     if dense {
         return check_scale(channel.mean, channel.deviation);
+    }
+    if channel.hash_buckets > 0 {
+        let expected = u64::from(channel.hash_buckets) + u64::from(FIRST_CODE);
+        if u64::from(channel.vocabulary) != expected {
+            let found = channel.vocabulary;
+            return Err(format!(
+                "its {} hash buckets make {expected} codes, the schema says {found}",
+                channel.hash_buckets
+            ));
+        }
+        return Ok(());
     }
     let vocabulary = dataset
         .vocabularies
@@ -203,6 +251,18 @@ fn check_channel(
         ));
     }
     Ok(())
+}
+
+/// Whether every sample's entity is among those that have values.
+fn check_entities(dataset: &Dataset, entities: usize) -> Result<(), String> {
+    let indices = &dataset.samples.entity_index;
+    match indices.iter().position(|&index| index as usize >= entities) {
+        Some(i) => Err(format!(
+            "sample {i} is of entity {}, but there are values of {entities} entities",
+            indices[i]
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_codes(channel: &Channel, codes: &[u32], expected: usize) -> Result<(), String> {

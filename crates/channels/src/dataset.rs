@@ -162,3 +162,24 @@ impl Dataset {
         crate::pack::pack(self, samples)
     }
 }
+
+/// What a dataset was fitted to, without its rows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FittedParts {
+    pub schema: Schema,
+    /// By name of the channels that have one.
+    pub vocabularies: IndexMap<String, Vocabulary>,
+}
+
+impl FittedParts {
+    /// # Errors
+    /// A missing or damaged file.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, DatasetError> {
+        let schema = crate::read::read_schema(folder.as_ref())?;
+        let vocabularies = crate::read::read_vocabularies(folder.as_ref(), &schema)?;
+        Ok(Self {
+            schema,
+            vocabularies,
+        })
+    }
+}

@@ -8,10 +8,14 @@ pub const SCHEMA_FILE: &str = "schema.json";
 pub const CARD_FILE: &str = "card.json";
 /// One Parquet file per id or category channel: value, code, count.
 pub const VOCABULARY_FOLDER: &str = "vocabularies";
-/// One row per step, sorted by entity, time and the user's order.
-pub const STEPS_FILE: &str = "steps/part-00000.parquet";
-/// One row per sample, sorted by snapshot and entity.
-pub const SAMPLES_FILE: &str = "samples/part-00000.parquet";
+/// What the channels, aggregates and tasks were made by: JSON, for those who prepare more data alike.
+pub const DEFINITIONS_FILE: &str = "definitions.json";
+/// One row per step, sorted by entity index, time and the user's order; in shards, read in order.
+pub const STEPS_FOLDER: &str = "steps";
+/// One row per sample, within a shard sorted by snapshot and entity index.
+pub const SAMPLES_FOLDER: &str = "samples";
+/// One row per entity, by entity index; only where there are channels of the entity.
+pub const ENTITIES_FOLDER: &str = "entities";
 
 /// Steps: index of the entity (i64).
 pub const STEP_ENTITY: &str = "entity";
@@ -24,7 +28,7 @@ pub const ENTITY_INDEX: &str = "entity_index";
 pub const ENTITY: &str = "entity";
 /// Samples: the snapshot (timestamp, milliseconds, UTC).
 pub const SNAPSHOT: &str = "snapshot";
-/// Samples: `train`, `valid` or `test`.
+/// Samples: `train`, `valid`, `test` or `predict`.
 pub const SPLIT: &str = "split";
 /// Samples: row of the first step after the cut to `length` (i64).
 pub const FIRST_STEP: &str = "first_step";
@@ -33,7 +37,7 @@ pub const STEPS: &str = "steps";
 /// Samples: row of the first step of the history window, before the cut (i64).
 pub const WINDOW_FIRST: &str = "window_first";
 
-/// Steps or samples: a channel's codes (u32) or numbers (f32).
+/// Steps, samples or entities: a channel's codes (u32) or numbers (f32).
 pub fn channel_column(name: &str) -> String {
     format!("channel_{name}")
 }
@@ -57,6 +61,11 @@ pub fn aggregate_column(name: &str) -> String {
 /// Samples: a task's label (f32, NULL where there is none).
 pub fn label_column(task: &str) -> String {
     format!("label_{task}")
+}
+
+/// Name of a shard within its folder.
+pub fn shard_file(index: usize) -> String {
+    format!("part-{index:05}.parquet")
 }
 
 /// Path of a channel's vocabulary within the dataset.

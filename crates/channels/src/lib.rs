@@ -13,19 +13,24 @@ mod pack;
 mod parquet_file;
 mod read;
 mod schema;
+mod stable_hash;
 mod statistics;
 mod values;
 mod vocabulary;
 mod write;
 
-pub use card::{Card, ChannelCard, LengthDistribution, SplitCard, TaskCard};
-pub use dataset::{Dataset, SampleId};
+pub use card::{
+    BadRow, BadRows, Card, CardSummary, ChannelCard, LengthDistribution, SplitCard, TaskCard,
+};
+pub use dataset::{Dataset, FittedParts, SampleId};
 pub use error::DatasetError;
-pub use pack::PackedBatch;
+pub use pack::{PackedBatch, signed_log};
 pub use schema::{
     Aggregate, Channel, ChannelKind, DenseColumn, DenseSource, FIRST_CODE, MASK_CODE, PADDING_CODE,
     Per, SCHEMA_VERSION, Schema, Split, SplitCounts, Task, TaskKind, Total, UNKNOWN_CODE,
 };
-pub use statistics::{MAX_BUCKETS, Moments};
+pub use stable_hash::{HashPurpose, hashed_code, stable_hash};
+pub use statistics::{MAX_BUCKETS, Moments, Scale, ScaleFit};
 pub use values::{ChannelValues, Samples, Steps};
-pub use vocabulary::{Entry, Vocabulary};
+pub use vocabulary::{Encoder, Entry, Vocabulary};
+pub use write::{ShardWriter, write_schema, write_vocabulary};

@@ -102,7 +102,8 @@ pub(crate) fn pack(dataset: &Dataset, samples: &[SampleId]) -> PackedBatch {
             match column.source {
                 DenseSource::Channel(channel) => {
                     let scale = Scale::of_channel(&schema.channels[channel]);
-                    let on_snapshot_step = schema.channels[channel].per == Per::Snapshot;
+                    let on_snapshot_step =
+                        matches!(schema.channels[channel].per, Per::Snapshot | Per::Entity);
                     let mut token = first;
                     for_each_number(dataset, channel, sample, |x| {
                         batch.dense[token * width + k] = scale.apply(x);
@@ -170,6 +171,10 @@ fn pack_codes(dataset: &Dataset, channel: usize, sample: SampleId, codes: &mut V
             codes.push(MASK_CODE);
         }
         ChannelValues::SnapshotCodes(values) => codes.extend((0..=steps).map(|_| values[i])),
+        ChannelValues::EntityCodes(values) => {
+            let code = values[dataset.samples.entity_index[i] as usize];
+            codes.extend((0..=steps).map(|_| code));
+        }
         // `Dataset::new` has checked that a code channel holds codes.
         _ => codes.extend((0..=steps).map(|_| MASK_CODE)),
     }
@@ -216,15 +221,20 @@ pub(crate) fn for_each_number(
         ChannelValues::SnapshotNumbers(values) => {
             (0..steps).for_each(|_| each(f64::from(values[i])))
         }
+        ChannelValues::EntityNumbers(values) => {
+            let value = f64::from(values[dataset.samples.entity_index[i] as usize]);
+            (0..steps).for_each(|_| each(value));
+        }
         // `Dataset::new` has checked that a dense channel holds numbers.
         ChannelValues::Codes { .. }
+        | ChannelValues::EntityCodes(_)
         | ChannelValues::SampleStepCodes(_)
         | ChannelValues::SnapshotCodes(_) => (0..steps).for_each(|_| each(f64::NAN)),
     }
 }
 
 /// sign(x) ln(1 + |x|): ln(1 + x) of a total that never falls below 0.
-fn signed_log(x: f64) -> f64 {
+pub fn signed_log(x: f64) -> f64 {
     x.abs().ln_1p().copysign(x)
 }
 

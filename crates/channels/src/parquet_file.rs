@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, SchemaRef};
+use arrow::datatypes::{DataType, Field, Float32Type, Schema as ArrowSchema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -13,6 +14,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use crate::error::DatasetError;
+use crate::layout;
 
 /// Row groups end at this many rows, whatever the machine.
 const ROW_GROUP_ROWS: usize = 128 * 1024;
@@ -22,45 +24,86 @@ const BATCH_ROWS: usize = 64 * 1024;
 
 /// Writes columns of equal length to a new file, making its folder where it is missing.
 pub(crate) fn write(path: &Path, columns: Vec<(String, ArrayRef)>) -> Result<(), DatasetError> {
-    if let Some(folder) = path.parent() {
-        let io = |source| DatasetError::Io {
-            action: "make",
-            path: folder.to_owned(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(io)?;
+    let mut writer = TableWriter::new(path.to_owned());
+    writer.append(columns)?;
+    writer.close()
+}
+
+/// A file that is written part by part; the first part says which columns there are.
+pub(crate) struct TableWriter {
+    path: PathBuf,
+    file: Option<ArrowWriter<File>>,
+}
+
+impl TableWriter {
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self { path, file: None }
     }
-    let batch =
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| {
-            let nullable = array.is_nullable();
-            (name, array, nullable)
-        }));
-    let arrow = |source| DatasetError::Arrow {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
-    let batch = batch.map_err(arrow)?;
-    let io = |source| DatasetError::Io {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
-    let file = File::create(path).map_err(io)?;
-    let parquet = |source| DatasetError::Parquet {
-        action: "write",
-        path: path.to_owned(),
-        source,
-    };
-    let options = ArrowWriterOptions::new()
-        .with_properties(properties())
-        // A copy of the schema in Arrow's own form would change with Arrow.
-        .with_skip_arrow_metadata(true);
-    let mut writer =
-        ArrowWriter::try_new_with_options(file, batch.schema(), options).map_err(parquet)?;
-    writer.write(&batch).map_err(parquet)?;
-    writer.close().map_err(parquet)?;
-    Ok(())
+
+    /// Appends columns of equal length: the same names and types every time.
+    pub(crate) fn append(&mut self, columns: Vec<(String, ArrayRef)>) -> Result<(), DatasetError> {
+        let fields: Vec<Field> = columns
+            .iter()
+            .map(|(name, array)| {
+                let data_type = array.data_type();
+                Field::new(name, data_type.clone(), may_be_null(data_type))
+            })
+            .collect();
+        let arrays = columns.into_iter().map(|(_, array)| array).collect();
+        let batch = RecordBatch::try_new(Arc::new(ArrowSchema::new(fields)), arrays);
+        let batch = batch.map_err(|source| DatasetError::Arrow {
+            action: "write",
+            path: self.path.clone(),
+            source,
+        })?;
+        if self.file.is_none() {
+            self.file = Some(self.create(batch.schema())?);
+        }
+        let written = self.file.as_mut().map_or(Ok(()), |file| file.write(&batch));
+        written.map_err(|source| self.failed(source))
+    }
+
+    pub(crate) fn close(mut self) -> Result<(), DatasetError> {
+        let closed = self
+            .file
+            .take()
+            .map_or(Ok(()), |file| file.close().map(drop));
+        closed.map_err(|source| self.failed(source))
+    }
+
+    fn create(&self, schema: SchemaRef) -> Result<ArrowWriter<File>, DatasetError> {
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| DatasetError::Io {
+                action,
+                path,
+                source,
+            }
+        };
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(io("make", folder))?;
+        }
+        let file = File::create(&self.path).map_err(io("write", &self.path))?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties())
+            // A copy of the schema in Arrow's own form would change with Arrow.
+            .with_skip_arrow_metadata(true);
+        ArrowWriter::try_new_with_options(file, schema, options)
+            .map_err(|source| self.failed(source))
+    }
+
+    fn failed(&self, source: parquet::errors::ParquetError) -> DatasetError {
+        DatasetError::Parquet {
+            action: "write",
+            path: self.path.clone(),
+            source,
+        }
+    }
+}
+
+/// Numbers may be missing. By type, so that every part of a file says the same.
+fn may_be_null(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Float32 | DataType::LargeList(_))
 }
 
 fn properties() -> WriterProperties {
@@ -91,6 +134,33 @@ impl Table {
                 problem,
             })
         })
+    }
+
+    /// All shards of a folder, in order.
+    ///
+    /// # Errors
+    /// A folder without shards, a shard that is missing between others, and what [`Table::read`] says.
+    pub(crate) fn read_shards(folder: &Path) -> Result<Self, DatasetError> {
+        let io = |source| DatasetError::Io {
+            action: "read",
+            path: folder.to_owned(),
+            source,
+        };
+        let mut found = 0;
+        for entry in std::fs::read_dir(folder).map_err(io)? {
+            let name = entry.map_err(io)?.file_name();
+            found += usize::from(name.as_encoded_bytes().ends_with(b".parquet"));
+        }
+        let mut all = Self::read(&folder.join(layout::shard_file(0)))?;
+        for index in 1..found {
+            let shard = Self::read(&folder.join(layout::shard_file(index)))?;
+            if shard.schema.fields() != all.schema.fields() {
+                let first = layout::shard_file(0);
+                return Err(shard.malformed(format!("its columns are not those of {first}")));
+            }
+            all.batches.extend(shard.batches);
+        }
+        Ok(all)
     }
 
     fn decode(path: &Path) -> Result<Self, DatasetError> {

@@ -17,6 +17,44 @@ use crate::values::{ChannelValues, Samples, Steps};
 use crate::vocabulary::{Entry, Vocabulary};
 
 pub(crate) fn read(folder: &Path) -> Result<Dataset, DatasetError> {
+    let schema = read_schema(folder)?;
+    let tables = Tables::read(folder, &schema)?;
+    let steps = Steps {
+        entity: indices(&tables.steps, layout::STEP_ENTITY)?,
+        visit: unsigned(&tables.steps, layout::STEP_VISIT)?,
+    };
+    let samples = read_samples(&tables.samples, &schema)?;
+    let channels = schema.channels.iter();
+    let values = channels.map(|channel| read_channel(channel, &tables, &samples));
+    let values = values.collect::<Result<_, _>>()?;
+    let vocabularies = read_vocabularies(folder, &schema)?;
+    Dataset::new(schema, vocabularies, steps, values, samples)
+}
+
+struct Tables {
+    steps: Table,
+    samples: Table,
+    /// Where a channel is of the entity.
+    entities: Option<Table>,
+}
+
+impl Tables {
+    fn read(folder: &Path, schema: &Schema) -> Result<Self, DatasetError> {
+        let shards = |name: &str| Table::read_shards(&folder.join(name));
+        let of_entity = |channel: &Channel| channel.per == Per::Entity;
+        Ok(Self {
+            steps: shards(layout::STEPS_FOLDER)?,
+            samples: shards(layout::SAMPLES_FOLDER)?,
+            entities: match schema.channels.iter().any(of_entity) {
+                true => Some(shards(layout::ENTITIES_FOLDER)?),
+                false => None,
+            },
+        })
+    }
+}
+
+/// The schema of a dataset folder.
+pub(crate) fn read_schema(folder: &Path) -> Result<Schema, DatasetError> {
     let schema: Schema = read_json(&folder.join(layout::SCHEMA_FILE))?;
     if schema.version != SCHEMA_VERSION {
         return Err(DatasetError::Version {
@@ -24,23 +62,24 @@ pub(crate) fn read(folder: &Path) -> Result<Dataset, DatasetError> {
             expected: SCHEMA_VERSION,
         });
     }
-    let step_table = Table::read(&folder.join(layout::STEPS_FILE))?;
-    let sample_table = Table::read(&folder.join(layout::SAMPLES_FILE))?;
-    let steps = Steps {
-        entity: indices(&step_table, layout::STEP_ENTITY)?,
-        visit: unsigned(&step_table, layout::STEP_VISIT)?,
-    };
-    let samples = read_samples(&sample_table, &schema)?;
-    let channels = schema.channels.iter();
-    let values =
-        channels.map(|channel| read_channel(channel, &step_table, &sample_table, &samples));
-    let values = values.collect::<Result<_, _>>()?;
+    Ok(schema)
+}
+
+/// The vocabularies of the channels that have one, by name.
+pub(crate) fn read_vocabularies(
+    folder: &Path,
+    schema: &Schema,
+) -> Result<IndexMap<String, Vocabulary>, DatasetError> {
     let mut vocabularies = IndexMap::new();
-    for channel in schema.channels.iter().filter(|channel| !channel.is_dense()) {
+    let coded = schema
+        .channels
+        .iter()
+        .filter(|channel| channel.has_vocabulary());
+    for channel in coded {
         let path = folder.join(layout::vocabulary_file(&channel.name));
         vocabularies.insert(channel.name.clone(), read_vocabulary(&path)?);
     }
-    Dataset::new(schema, vocabularies, steps, values, samples)
+    Ok(vocabularies)
 }
 
 pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, DatasetError> {
@@ -82,10 +121,12 @@ fn read_samples(table: &Table, schema: &Schema) -> Result<Samples, DatasetError>
 
 fn read_channel(
     channel: &Channel,
-    steps: &Table,
-    samples: &Table,
+    tables: &Tables,
     ranges: &Samples,
 ) -> Result<ChannelValues, DatasetError> {
+    let (steps, samples) = (&tables.steps, &tables.samples);
+    // There is one wherever a channel is of the entity.
+    let entities = tables.entities.as_ref().unwrap_or(samples);
     let column = layout::channel_column(&channel.name);
     let first = layout::first_of_window_column(&channel.name);
     Ok(match (channel.per, channel.is_dense()) {
@@ -112,6 +153,8 @@ fn read_channel(
         (Per::SampleStep, false) => ChannelValues::SampleStepCodes(
             samples.flattened_values::<UInt32Type>(&column, &ranges.steps)?,
         ),
+        (Per::Entity, true) => ChannelValues::EntityNumbers(entities.numbers(&column)?),
+        (Per::Entity, false) => ChannelValues::EntityCodes(entities.values::<UInt32Type>(&column)?),
         (Per::Snapshot, true) => ChannelValues::SnapshotNumbers(samples.numbers(&column)?),
         (Per::Snapshot, false) => {
             ChannelValues::SnapshotCodes(samples.values::<UInt32Type>(&column)?)

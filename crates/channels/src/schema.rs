@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The version of the dataset folder that this build writes and reads.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// The code of no step at all.
 pub const PADDING_CODE: u32 = 0;
@@ -44,6 +44,9 @@ pub struct Channel {
     pub per: Per,
     /// Number of codes, reserved ones included: codes are 0..vocabulary. 0 for dense channels.
     pub vocabulary: u32,
+    /// 0 where values have the codes of a vocabulary; else the code of a value is that of
+    /// [`hashed_code`](crate::hashed_code), and there is no vocabulary file.
+    pub hash_buckets: u32,
     /// Mean over the steps of the training samples; dense channels only, else 0.
     pub mean: f64,
     /// Standard deviation over the steps of the training samples, 1 where it would be 0.
@@ -75,6 +78,9 @@ pub enum Per {
     SampleStep,
     /// The snapshot alone; it stands in every step of a sample, the snapshot step too.
     Snapshot,
+    /// The entity alone, from its profile; it stands in every step of its samples, the snapshot step
+    /// too.
+    Entity,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,8 +103,14 @@ pub struct Aggregate {
 pub struct Task {
     pub name: String,
     pub kind: TaskKind,
-    /// Names of the classes of a multiclass task; empty for others.
+    /// Classes of a multiclass task: the sorted distinct labels of the training samples as text. A
+    /// label is the index in them. Empty for others.
     pub classes: Vec<String>,
+    /// Mean of the training samples' labels of a regression task; else 0.
+    pub mean: f64,
+    /// Standard deviation of the training samples' labels of a regression task; 1 where it would be 0,
+    /// and for other kinds.
+    pub deviation: f64,
     /// Length of the label window, [snapshot, snapshot + within).
     pub within_seconds: i64,
 }
@@ -108,6 +120,10 @@ pub struct Task {
 pub enum TaskKind {
     /// Labels are 0 or 1.
     Binary,
+    /// Labels are one of several classes.
+    Multiclass,
+    /// Labels are numbers.
+    Regression,
 }
 
 /// Number of samples by split.
@@ -116,17 +132,36 @@ pub struct SplitCounts {
     pub train: u64,
     pub valid: u64,
     pub test: u64,
+    pub predict: u64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+impl SplitCounts {
+    /// Counts the samples of each split.
+    pub fn of(splits: &[Split]) -> Self {
+        let count = |split| splits.iter().filter(|of| **of == split).count() as u64;
+        Self {
+            train: count(Split::Train),
+            valid: count(Split::Valid),
+            test: count(Split::Test),
+            predict: count(Split::Predict),
+        }
+    }
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     Train,
     Valid,
     Test,
+    /// Samples without labels, of entities whose future is wanted.
+    Predict,
 }
 
 impl Split {
+    /// The splits whose samples may have labels.
     pub const ALL: [Split; 3] = [Split::Train, Split::Valid, Split::Test];
 
     pub fn name(self) -> &'static str {
@@ -134,6 +169,7 @@ impl Split {
             Split::Train => "train",
             Split::Valid => "valid",
             Split::Test => "test",
+            Split::Predict => "predict",
         }
     }
 }
@@ -148,10 +184,9 @@ impl FromStr for Split {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Split::ALL
-            .into_iter()
-            .find(|split| split.name() == text)
-            .ok_or_else(|| format!("`{text}` is no split: expected train, valid or test"))
+        let mut all = Split::ALL.into_iter().chain([Split::Predict]);
+        all.find(|split| split.name() == text)
+            .ok_or_else(|| format!("`{text}` is no split: expected train, valid, test or predict"))
     }
 }
 
@@ -218,6 +253,11 @@ impl Schema {
 impl Channel {
     pub fn is_dense(&self) -> bool {
         self.kind == ChannelKind::Dense
+    }
+
+    /// Whether its codes are those of a vocabulary.
+    pub fn has_vocabulary(&self) -> bool {
+        !self.is_dense() && self.hash_buckets == 0
     }
 
     /// The bounds of the quantile buckets in the units of a packed batch.

@@ -35,6 +35,10 @@ pub enum ChannelValues {
     SnapshotCodes(Vec<u32>),
     /// By sample; NaN where there is no value.
     SnapshotNumbers(Vec<f32>),
+    /// By entity index.
+    EntityCodes(Vec<u32>),
+    /// By entity index; NaN where there is no value.
+    EntityNumbers(Vec<f32>),
 }
 
 /// Every vector has one item per sample.

@@ -26,6 +26,11 @@ impl Vocabulary {
         Self { entries }
     }
 
+    /// Keeps the first `max_size` values: those counted most often.
+    pub fn truncate(&mut self, max_size: usize) {
+        self.entries.truncate(max_size);
+    }
+
     pub(crate) fn from_entries(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
@@ -65,6 +70,11 @@ pub struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
+    /// Whether a value has a code of its own.
+    pub fn knows(&self, value: &str) -> bool {
+        self.codes.contains_key(value)
+    }
+
     pub fn code(&self, value: Option<&str>) -> u32 {
         value
             .and_then(|value| self.codes.get(value).copied())

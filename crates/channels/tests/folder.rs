@@ -70,6 +70,7 @@ fn toy(lengths: &[usize]) -> Dataset {
         deviation: 1.0,
         quantiles: Vec::new(),
         total,
+        hash_buckets: 0,
     };
     let total = Some(Total {
         source: vec!["amount".to_owned()],
@@ -104,9 +105,11 @@ fn toy(lengths: &[usize]) -> Dataset {
             name: "buys".to_owned(),
             kind: TaskKind::Binary,
             classes: Vec::new(),
+            mean: 0.0,
+            deviation: 1.0,
             within_seconds: 86_400,
         }],
-        splits: SplitCounts::default(),
+        splits: SplitCounts::of(&samples.split),
         snapshots: vec!["1970-01-01".to_owned()],
     };
     Dataset::new(schema, vocabularies, steps, values, samples).expect("its parts fit together")
@@ -254,8 +257,8 @@ fn parts_that_do_not_fit_are_named() {
     };
     let schema = |from: &str, to: &str| rewritten("schema.json", from, to);
     assert_eq!(
-        schema("\"version\": 1", "\"version\": 9"),
-        "dataset: schema.json has version 9, this build reads version 1"
+        schema("\"version\": 2", "\"version\": 9"),
+        "dataset: schema.json has version 9, this build reads version 2"
     );
     assert_eq!(
         schema("\"name\": \"item\"", "\"name\": \"thing\""),

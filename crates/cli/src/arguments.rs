@@ -47,6 +47,7 @@ pub enum LogFormat {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Init(commands::init::Arguments),
     Run(commands::run::Arguments),
     Check(commands::check::Arguments),
     Plan(commands::plan::Arguments),
@@ -55,6 +56,7 @@ pub enum Command {
     Schema(commands::schema::Arguments),
     Runs(commands::runs::Arguments),
     Show(commands::show::Arguments),
+    Report(commands::report::Arguments),
     Logs(commands::logs::Arguments),
     Get(commands::get::Arguments),
     Diff(commands::diff::Arguments),

@@ -8,14 +8,16 @@ use supermoe_trainer::ModelFactory;
 type Make = fn() -> BuiltIn;
 
 /// The plugins whose workers this program serves, by name.
-const SERVED: [(&str, Make); 4] = [
+const SERVED: [(&str, Make); 6] = [
     ("evaluate", supermoe_evaluate::plugin),
+    ("export", || supermoe_export::plugin(models())),
     ("finetune", || supermoe_finetune::plugin(models())),
+    ("predict", || supermoe_predict::plugin(models())),
     ("prepare", supermoe_prepare::plugin),
     ("pretrain", || supermoe_pretrain::plugin(models())),
 ];
 
-/// The models that `pretrain` and `finetune` know.
+/// The models that the stages which train or use one know.
 fn models() -> Vec<ModelFactory> {
     vec![supermoe_model_supermoe::factory()]
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, Severity};
 
 use crate::output;
 use crate::screen::Screen;
@@ -41,6 +41,7 @@ pub enum Failure {
 #[derive(Debug)]
 pub struct Problem {
     exit: Exit,
+    severity: Severity,
     code: &'static str,
     message: String,
     help: Option<String>,
@@ -52,6 +53,7 @@ impl Problem {
     pub fn input(code: &'static str, message: impl Into<String>) -> Problem {
         Problem {
             exit: Exit::WrongInput,
+            severity: Severity::Error,
             code,
             message: message.into(),
             help: None,
@@ -93,6 +95,10 @@ impl Error for Problem {
 }
 
 impl Diagnostic for Problem {
+    fn severity(&self) -> Option<Severity> {
+        Some(self.severity)
+    }
+
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         Some(Box::new(self.code))
     }
@@ -123,6 +129,18 @@ impl From<io::Error> for Failure {
 }
 
 impl Failure {
+    /// Tells the user on stderr, of what keeps nothing from going on.
+    pub fn warn(self) {
+        match self {
+            Failure::OutputClosed => {}
+            Failure::Rendered(text) => output::to_stderr(&text),
+            Failure::Problem(mut problem) => {
+                problem.severity = Severity::Warning;
+                output::to_stderr(&Screen::stderr().render(problem.as_ref()));
+            }
+        }
+    }
+
     /// Tells the user on stderr.
     pub fn report(self) -> ExitCode {
         match self {

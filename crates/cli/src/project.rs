@@ -11,6 +11,10 @@ use crate::failure::{Failure, Problem};
 /// What marks the root of a project, apart from a workflow file alone in its folder.
 const ROOT_MARKS: [&str; 2] = ["supermoe.toml", ".git"];
 
+fn has_mark(folder: &Path) -> bool {
+    ROOT_MARKS.iter().any(|mark| folder.join(mark).exists())
+}
+
 /// Where runs are kept when neither the workflow nor the user says so.
 const DEFAULT_STORE: &str = ".supermoe/store";
 
@@ -96,7 +100,7 @@ impl Project {
         })?;
         let root = folder
             .ancestors()
-            .find(|above| ROOT_MARKS.iter().any(|mark| above.join(mark).exists()))
+            .find(|above| has_mark(above))
             .unwrap_or(&folder)
             .to_owned();
         Ok(Project { root })
@@ -104,6 +108,11 @@ impl Project {
 
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether something says that the root is one; else it is the folder that was asked for.
+    pub fn is_marked(&self) -> bool {
+        has_mark(&self.root)
     }
 
     pub fn state(&self) -> PathBuf {

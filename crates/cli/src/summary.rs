@@ -1,5 +1,7 @@
 //! What a run comes to, told at its end: stages, metrics, where the outputs are.
 
+use std::path::Path;
+
 use supermoe_engine::{Outcome, RunRecord};
 use supermoe_report::{Layout, MetricTable, metric_tables};
 
@@ -25,8 +27,15 @@ pub enum Metrics {
     All,
 }
 
-/// `store`: the address of the store, without credentials.
-pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) -> String {
+/// Where a run left what it gave.
+pub struct Places<'a> {
+    /// The address of the store, without credentials.
+    pub store: &'a str,
+    /// The page of its report, where one was written.
+    pub page: Option<&'a Path>,
+}
+
+pub fn text(record: &RunRecord, places: &Places<'_>, hint: &LogHint, screen: &Screen) -> String {
     let layout = Layout::Terminal {
         width: screen.width,
     };
@@ -35,7 +44,10 @@ pub fn text(record: &RunRecord, store: &str, hint: &LogHint, screen: &Screen) ->
     if !metrics.is_empty() {
         text.push_str(&format!("\n{metrics}"));
     }
-    text.push_str(&format!("\noutputs are in {store}\n"));
+    text.push_str(&format!("\noutputs are in {}\n", places.store));
+    if let Some(page) = places.page {
+        text.push_str(&format!("report is in {}\n", page.display()));
+    }
     if let Some(advice) = advice(record, hint) {
         text.push_str(&screen.dim(&advice));
         text.push('\n');

@@ -8,12 +8,14 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
+use supermoe_plugin::ports::PortType;
 use supermoe_store::{RunId, Store, StoreError};
 use supermoe_workflow::{Cell, CellInput, Workflow};
 use tokio::task::JoinHandle;
 
 use crate::event::{CellName, RunEvent};
 use crate::key_change::source_name;
+use crate::machine::Machine;
 use crate::selection::Role;
 use crate::work_folder::ProcessMark;
 
@@ -27,6 +29,8 @@ pub(crate) struct RunDocument {
     pub file: PathBuf,
     pub started: jiff::Timestamp,
     pub process: ProcessMark,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
     pub params: Map<String, Value>,
     /// Cells that are selected, or that a selected one needs, in the order of the workflow.
     #[serde(skip_serializing)]
@@ -70,6 +74,9 @@ pub(crate) struct StageDocument {
     pub params: Map<String, Value>,
     #[serde(default)]
     pub inputs: IndexMap<String, Vec<String>>,
+    /// What its output ports hold.
+    #[serde(default)]
+    pub outputs: IndexMap<String, PortType>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -87,6 +94,7 @@ impl RunDocument {
             file: workflow.source.path().to_owned(),
             started,
             process: ProcessMark::own(),
+            machine: Some(Machine::this()),
             params: workflow.params.clone(),
             stages: Vec::new(),
         }
@@ -124,6 +132,7 @@ impl StageDocument {
             plugin: cell.plugin.manifest.name.clone(),
             params: cell.explicit_params.clone(),
             inputs: input_sources(workflow, cell),
+            outputs: output_types(cell),
             needs: cell
                 .needs
                 .iter()
@@ -133,6 +142,13 @@ impl StageDocument {
             secrets: cell.secrets.clone(),
         }
     }
+}
+
+pub(crate) fn output_types(cell: &Cell) -> IndexMap<String, PortType> {
+    let outputs = cell.outputs.iter();
+    outputs
+        .map(|(port, output)| (port.clone(), output.port_type))
+        .collect()
 }
 
 /// Where a cell's inputs come from, by port: `prepare.dataset`, a path.

@@ -23,6 +23,7 @@ mod key_change;
 mod launch;
 mod log_note;
 mod log_tail;
+mod machine;
 mod outputs;
 pub mod plan;
 mod publish;
@@ -45,6 +46,7 @@ pub use event::{
     CellName, Counts, NotStored, Outcome, RunEvent, SkipCause, StageFailure, StageState,
 };
 pub use history::read_ahead;
+pub use machine::Machine;
 pub use plan::{Plan, PlannedCell, PlannedState, plan};
 pub use rerun_reason::{PluginChange, ReasonPlace, RerunReason};
 pub use run::{EngineError, RunSummary, run};

@@ -17,7 +17,7 @@ use crate::event::{CellName, Outcome, RunEvent};
 use crate::event_log::{EventLog, Sink};
 use crate::history::History;
 use crate::input_copy::InputCopies;
-use crate::journal::{Journal, RunDocument, input_sources};
+use crate::journal::{Journal, RunDocument, input_sources, output_types};
 use crate::publish::{PublishError, Publisher};
 use crate::read_outside::read_outside;
 use crate::run_options::RunOptions;
@@ -334,6 +334,8 @@ async fn conclude(
         let Some(mut stage) = stage else { continue };
         stage.params = cell.explicit_params.clone();
         stage.inputs = input_sources(&workflow, cell);
+        stage.plugin = cell.plugin.manifest.name.clone();
+        stage.output_types = output_types(cell);
         record.stages.push(stage);
     }
     record

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use supermoe_plugin::ports::PortType;
 use supermoe_store::{Digest, RunId, StageKey, Store, StoreError};
 
 use crate::event::{
     CellName, Counts, NotStored, Outcome, RunEvent, SkipCause, StageFailure, StageState,
 };
 use crate::journal::{RunDocument, StageDocument};
+use crate::machine::Machine;
 use crate::rerun_reason::RerunReason;
 
 /// In JSON, the document of `show RUN --json`.
@@ -45,6 +47,9 @@ pub struct RunRecord {
     /// The workflow's params after overrides.
     #[serde(skip)]
     pub params: Map<String, Value>,
+    /// What it ran on; none where an older program wrote the journal.
+    #[serde(skip)]
+    pub machine: Option<Machine>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -70,6 +75,11 @@ pub struct StageRecord {
     /// Sources of inputs by port: `prepare.dataset`, `./data/2010.parquet`.
     #[serde(skip)]
     pub inputs: IndexMap<String, Vec<String>>,
+    #[serde(skip)]
+    pub plugin: String,
+    /// What its output ports hold, those that were left unwritten too.
+    #[serde(skip)]
+    pub output_types: IndexMap<String, PortType>,
 }
 
 /// In JSON `{"kind", ...}`, whichever it is.
@@ -176,6 +186,8 @@ impl StageRecord {
             error: None,
             params: Map::new(),
             inputs: IndexMap::new(),
+            plugin: String::new(),
+            output_types: IndexMap::new(),
         }
     }
 }
@@ -237,6 +249,7 @@ impl RunRecord {
             not_published: Vec::new(),
             inputs: IndexMap::new(),
             params: document.params.clone(),
+            machine: document.machine.clone(),
         }
     }
 
@@ -341,6 +354,8 @@ impl Telling {
             record.counts.add(stage.state);
             stage.params = document.params;
             stage.inputs = document.inputs;
+            stage.plugin = document.plugin;
+            stage.output_types = document.outputs;
             record.stages.push(stage);
         }
     }

@@ -16,6 +16,14 @@ pub enum MetricError {
     OneClass { samples: usize, label: Label },
     #[error("the precision asked for is {0}; expected more than 0 and at most 1")]
     Precision(f64),
+    #[error("score {index} is {score}; expected a number of at most 1e150 in size")]
+    ScoreTooLarge { index: usize, score: f64 },
+    #[error("label {index} is {label}; expected a number of at most 1e150 in size")]
+    LabelTooLarge { index: usize, label: f64 },
+    #[error("all {samples} labels are {label}; two values are needed")]
+    ConstantLabels { samples: usize, label: f64 },
+    #[error("a curve of {0} points was asked for; expected at least 2")]
+    CurvePoints(usize),
 }
 
 /// A label, written 0 or 1.
@@ -28,8 +36,28 @@ impl fmt::Display for Label {
     }
 }
 
-/// As many scores as labels, at least one, none NaN.
-pub(crate) fn check(scores: &[f64], labels: &[bool]) -> Result<(), MetricError> {
+/// What predicted numbers and their labels may be in size, so that sums of squares stay finite.
+pub const LARGEST_NUMBER: f64 = 1e150;
+
+/// As many scores as labels, at least one, all finite and not larger than 1e150.
+pub(crate) fn check_numbers(scores: &[f64], labels: &[f64]) -> Result<(), MetricError> {
+    check(scores, labels)?;
+    let too_large = |value: &f64| value.is_nan() || value.abs() > LARGEST_NUMBER;
+    if let Some(index) = scores.iter().position(too_large) {
+        let score = scores[index];
+        return Err(MetricError::ScoreTooLarge { index, score });
+    }
+    match labels.iter().position(too_large) {
+        Some(index) => Err(MetricError::LabelTooLarge {
+            index,
+            label: labels[index],
+        }),
+        None => Ok(()),
+    }
+}
+
+/// As many scores as labels, at least one, no score NaN.
+pub(crate) fn check<L>(scores: &[f64], labels: &[L]) -> Result<(), MetricError> {
     if scores.len() != labels.len() {
         return Err(MetricError::Lengths {
             scores: scores.len(),

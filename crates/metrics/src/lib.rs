@@ -1,16 +1,26 @@
-//! Evaluation metrics as pure functions of scores and binary labels.
+//! Evaluation metrics as pure functions of scores and labels.
 //!
 //! Each takes `scores[i]` and `labels[i]` of sample i, exact for any number of samples and free of
-//! their order. NaN is refused: it has no rank, and hides a broken model.
+//! their order. Labels are binary, but for `regression` and `concordance`. NaN is refused: it has no
+//! rank, and hides a broken model.
 
 mod auc;
 mod calibration;
+mod concordance;
+mod curves;
 mod error;
 mod log_loss;
+mod mean;
 mod recall;
+mod regression;
 
 pub use auc::auc;
-pub use calibration::{CALIBRATION_BINS, calibration_error};
-pub use error::MetricError;
-pub use log_loss::log_loss;
+pub use calibration::{
+    CALIBRATION_BINS, CalibrationBin, calibration_curve, calibration_error, regression_curve,
+};
+pub use concordance::concordance;
+pub use curves::{precision_recall_curve, roc_curve};
+pub use error::{LARGEST_NUMBER, MetricError};
+pub use log_loss::{log_loss, log_loss_of_true_class};
 pub use recall::recall_at_precision;
+pub use regression::{mae, r2, rmse};

@@ -1,6 +1,7 @@
 //! Log-loss.
 
 use crate::error::{MetricError, check_probabilities};
+use crate::mean::mean;
 
 /// The least likelihood that a label is given: no loss is above -ln 1e-15 = 34.54.
 const CLIP: f64 = 1e-15;
@@ -16,14 +17,16 @@ pub fn log_loss(scores: &[f64], labels: &[bool]) -> Result<f64, MetricError> {
         let log_likelihood = if label { p.ln() } else { (-p).ln_1p() };
         (-log_likelihood).min(-CLIP.ln())
     });
-    Ok(mean(losses, scores.len()))
+    Ok(mean(losses.collect()))
 }
 
-/// Summed in order of size, so that the order of the samples does not matter to the last bit.
-fn mean(values: impl Iterator<Item = f64>, count: usize) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_unstable_by(f64::total_cmp);
-    values.iter().sum::<f64>() / count as f64
+/// Log-loss of a multiclass task: the mean of -ln p, where p is the probability that a sample's true
+/// class was given; clipped as in [`log_loss`].
+///
+/// # Errors
+/// No samples, or what is no probability.
+pub fn log_loss_of_true_class(probabilities: &[f64]) -> Result<f64, MetricError> {
+    log_loss(probabilities, &vec![true; probabilities.len()])
 }
 
 #[cfg(test)]
@@ -40,6 +43,12 @@ mod tests {
     fn a_sure_mistake_is_finite() {
         let loss = log_loss(&[0.0], &[true]).expect("a probability");
         assert!((loss - 34.538_776).abs() < 1e-5);
+    }
+
+    #[test]
+    fn of_classes_the_true_one_counts() {
+        let loss = log_loss_of_true_class(&[0.5, 0.25]).expect("two probabilities");
+        assert!((loss - 1.5 * std::f64::consts::LN_2).abs() < 1e-15);
     }
 
     #[test]

@@ -40,7 +40,9 @@ pub mod optim;
 pub mod parameters;
 pub mod tables;
 
-pub use device::Device;
+pub use device::{Device, HostAccess};
+#[cfg(feature = "cuda")]
+pub use dfdx::tensor::Cuda;
 pub use dfdx::tensor::{Cpu, Gradients, NoneTape, OwnedTape, Tape};
 pub use error::Error;
 pub use offsets::Offsets;

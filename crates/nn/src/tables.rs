@@ -9,9 +9,10 @@ use rayon::prelude::*;
 use crate::ops::dropout::mix;
 use crate::parameters::key_of;
 use crate::tensors::matrix;
-use crate::{Device, Error, Matrix};
+use crate::{Device, Error, Group, Matrix};
 
-/// How rows are updated. Only rows that a step uses change.
+/// How rows are updated. Only rows that a step uses change, their moments included: a step's cost does
+/// not depend on the table's size, and a row that rests neither decays nor drifts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RowOptimizer {
@@ -24,6 +25,7 @@ pub enum RowOptimizer {
 /// A table [rows, dim] and its optimizer's state.
 pub struct Table {
     name: String,
+    group: Group,
     dim: usize,
     values: Vec<f32>,
     optimizer: RowOptimizer,
@@ -71,12 +73,23 @@ impl Table {
         };
         Self {
             name,
+            group: Group::Tables,
             dim,
             values,
             optimizer,
             state,
             steps: 0,
         }
+    }
+
+    /// The same table in another group than [`Group::Tables`]: the classes of a head are of the towers.
+    pub fn in_group(self, group: Group) -> Self {
+        Self { group, ..self }
+    }
+
+    /// Which learning rate, and which part of a file, it belongs to.
+    pub fn group(&self) -> Group {
+        self.group
     }
 
     /// Its name in files.

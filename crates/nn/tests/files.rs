@@ -117,6 +117,32 @@ fn an_encoder_alone_is_loaded_under_new_towers() {
 }
 
 #[test]
+fn tables_are_of_a_group_as_parameters_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("encoder");
+    let mut model = trained(1);
+    let dim = 4;
+    let adam = supermoe_nn::tables::RowOptimizer::LazyAdam;
+    let mut head = supermoe_nn::Table::new("head", 6, dim, 1.0, adam, 1).in_group(Group::Towers);
+    let encoder = [Group::Encoder, Group::Tables];
+    let names = |groups: &[Group]| {
+        let tables = [&model.table, &head];
+        model.parameters.save(&path, groups, &tables, "").unwrap();
+        let mut none = supermoe_nn::Parameters::new(supermoe_nn::Cpu::default(), 0);
+        none.load(&path, &[], &mut []).unwrap().tensors
+    };
+    let of_all = names(&ALL);
+    assert!(of_all.contains(&"head".to_owned()) && of_all.contains(&"item".to_owned()));
+    let of_encoder = names(&encoder);
+    assert!(!of_encoder.contains(&"head".to_owned()) && of_encoder.contains(&"item".to_owned()));
+    // What is not of the groups is neither asked of the file nor changed.
+    let before = head.snapshot();
+    let mut tables = [&mut model.table, &mut head];
+    model.parameters.load(&path, &encoder, &mut tables).unwrap();
+    assert_eq!(head.snapshot(), before);
+}
+
+#[test]
 fn files_that_do_not_fit_are_errors_and_change_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights");

@@ -7,6 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use supermoe_engine::RunRecord;
 
+use crate::markdown::heading;
 use crate::text_table::{Align, Layout, TextTable, plain};
 use crate::time_text::metric_text;
 
@@ -114,7 +115,7 @@ impl MetricTable {
     pub fn render(&self, layout: Layout) -> String {
         let mut text = match layout {
             Layout::Terminal { .. } => format!("{}\n", plain(&self.title)),
-            Layout::Markdown => format!("### {}\n\n", plain(&self.title)),
+            Layout::Markdown => format!("### {}\n\n", heading(&self.title)),
         };
         let columns = self.all_columns();
         let blocks: Vec<&[(String, Vec<String>)]> = match layout {

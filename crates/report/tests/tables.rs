@@ -31,6 +31,8 @@ fn stage(name: &str, matrix: Value, state: StageState) -> StageRecord {
         error: None,
         params: Default::default(),
         inputs: IndexMap::new(),
+        plugin: String::new(),
+        output_types: IndexMap::new(),
     }
 }
 
@@ -52,6 +54,7 @@ fn record(stages: Vec<StageRecord>) -> RunRecord {
         not_published: Vec::new(),
         inputs: IndexMap::new(),
         params: Default::default(),
+        machine: None,
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`Store`] is the whole of it: a local folder or a bucket, the same calls and the same layout.
 
 mod artifact;
+mod artifact_file;
 mod artifact_io;
 mod checkpoint;
 mod client;

@@ -137,6 +137,20 @@ impl Store {
         self.inner.lay_out(digest, to, Target::Replaced).await
     }
 
+    /// One file of an artifact; `path` is relative to its folder, and empty for an artifact that
+    /// is a file. The content is verified. None: the artifact has no such file. A file of more than
+    /// `most_bytes` is [`StoreError::Failed`].
+    ///
+    /// [`StoreError::Failed`]: crate::StoreError::Failed
+    pub async fn read_file(
+        &self,
+        digest: &Digest,
+        path: &str,
+        most_bytes: u64,
+    ) -> Result<Option<Bytes>> {
+        self.inner.read_file(digest, path, most_bytes).await
+    }
+
     /// The digest that [`Store::put`] would give, without storing anything. Digests of files are
     /// remembered by size, times and inode. A link at `path` itself is followed.
     pub async fn digest_path(&self, path: &Path) -> Result<Digest> {

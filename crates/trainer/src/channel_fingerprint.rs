@@ -23,6 +23,8 @@ pub struct ChannelEntry {
     pub per: Per,
     /// Number of codes; 0 for dense channels.
     pub vocabulary: u32,
+    /// Number of buckets where codes are hashes, else 0.
+    pub hash_buckets: u32,
     /// BLAKE3 of the vocabulary's values, or of mean and deviation.
     pub values: String,
 }
@@ -46,6 +48,7 @@ impl ChannelFingerprint {
                 kind: channel.kind,
                 per: channel.per,
                 vocabulary: channel.vocabulary,
+                hash_buckets: channel.hash_buckets,
                 values: values_digest(dataset, channel),
             })
             .collect();
@@ -140,6 +143,9 @@ fn channel_difference(theirs: &ChannelEntry, ours: &ChannelEntry) -> String {
             theirs.vocabulary, ours.vocabulary
         );
     }
+    if theirs.hash_buckets != ours.hash_buckets {
+        return format!("the channel `{name}` is hashed otherwise in the dataset");
+    }
     match ours.kind {
         ChannelKind::Dense => format!("the channel `{name}` is scaled otherwise in the dataset"),
         ChannelKind::Id | ChannelKind::Category => {
@@ -207,6 +213,10 @@ mod tests {
         assert_eq!(
             told(&|other| other.channels[1].values = "x".into()),
             "the codes of channel `country` stand for other values in the dataset"
+        );
+        assert_eq!(
+            told(&|other| other.channels[0].hash_buckets = 12),
+            "the channel `product` is hashed otherwise in the dataset"
         );
         assert!(
             told(&|other| other.channels[3].name = "sum".into())

@@ -8,12 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use supermoe_nn::Cpu;
+use supermoe_nn::Device;
 use supermoe_nn::optim::AdamW;
 
 use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
-use crate::history::History;
+use crate::history::{History, Window};
 use crate::network::{Network, WeightSet, Weights};
 
 const STATE_PREFIX: &str = "state-";
@@ -55,14 +55,15 @@ struct State {
     has_best: bool,
     history: String,
     window: BTreeMap<String, (u64, u64)>,
+    expert_rows: BTreeMap<String, Vec<u64>>,
 }
 
 /// Saves a state of `job` in `folder`.
-pub fn save(
+pub fn save<D: Device>(
     folder: &Path,
     job: &str,
     progress: &Progress,
-    network: &mut Network<Cpu>,
+    network: &mut Network<D>,
     optimizer: &AdamW,
 ) -> Result<(), TrainError> {
     let place = folder.join(format!("{STATE_PREFIX}{}", progress.position.step));
@@ -78,6 +79,7 @@ pub fn save(
         network.restore(&current)?;
         written?;
     }
+    let window = progress.history.window();
     let state = State {
         job: job.to_owned(),
         position: progress.position,
@@ -86,12 +88,12 @@ pub fn save(
             .map(|(epoch, score)| (epoch, score.to_bits())),
         has_best: progress.best.is_some(),
         history: progress.history.lines().to_owned(),
-        window: progress
-            .history
-            .window()
+        window: window
+            .values
             .iter()
             .map(|(name, &(sum, count))| (name.clone(), (sum.to_bits(), count)))
             .collect(),
+        expert_rows: window.expert_rows.clone(),
     };
     let state_path = unfinished.join(STATE_FILE);
     let text =
@@ -111,10 +113,10 @@ pub fn save(
 
 /// Puts the newest state of `job` into the network and the optimizer. `None` where the folder holds
 /// none. On an error the optimizer is as it was, and so are the weights.
-pub fn load(
+pub fn load<D: Device>(
     folder: &Path,
     job: &str,
-    network: &mut Network<Cpu>,
+    network: &mut Network<D>,
     optimizer: &mut AdamW,
 ) -> Result<Option<Progress>, TrainError> {
     let Some((_, place)) = states(folder)?.pop() else {
@@ -128,10 +130,10 @@ pub fn load(
     loaded.map(Some)
 }
 
-fn load_state(
+fn load_state<D: Device>(
     place: &Path,
     job: &str,
-    network: &mut Network<Cpu>,
+    network: &mut Network<D>,
     optimizer: &mut AdamW,
 ) -> Result<Progress, TrainError> {
     let path = place.join(STATE_FILE);
@@ -151,13 +153,16 @@ fn load_state(
     network.read(&place.join(WEIGHTS_FILE), WeightSet::All)?;
     let (parameters, mut tables) = network.parts_mut();
     optimizer.load(&place.join(OPTIMIZER_FILE), parameters, &mut tables)?;
-    let window = state
-        .window
-        .into_iter()
-        .map(|(name, (sum, count))| (name, (f64::from_bits(sum), count)));
+    let values = state.window.into_iter();
+    let window = Window {
+        values: values
+            .map(|(name, (sum, count))| (name, (f64::from_bits(sum), count)))
+            .collect(),
+        expert_rows: state.expert_rows,
+    };
     Ok(Progress {
         position: state.position,
-        history: History::resume(state.history, window.collect()),
+        history: History::resume(state.history, window),
         best_score: state
             .best_score
             .map(|(epoch, score)| (epoch, f64::from_bits(score))),

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use supermoe_channels::Task;
 
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::error::TrainError;
 
 /// Version of the folder's format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// The configuration's file.
 pub const CONFIG_FILE: &str = "config.json";
 /// The weights' file.
@@ -27,9 +28,9 @@ pub struct ArtifactConfig {
     pub d_model: usize,
     /// The model's params, with all defaults.
     pub params: Map<String, Value>,
-    /// Tasks in the order of the towers; none for an encoder.
+    /// The tasks of the towers; none for an encoder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub tasks: Vec<String>,
+    pub tasks: Vec<Task>,
     /// What it was trained on.
     pub channels: ChannelFingerprint,
 }
@@ -137,7 +138,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         config().write(folder.path()).unwrap();
         assert_eq!(ArtifactConfig::read(folder.path()).unwrap(), config());
-        std::fs::write(folder.path().join(CONFIG_FILE), "{\"format\": 1").unwrap();
+        std::fs::write(folder.path().join(CONFIG_FILE), "{\"format\": 2").unwrap();
         assert!(
             ArtifactConfig::read(folder.path())
                 .unwrap_err()

@@ -35,6 +35,12 @@ pub enum TrainError {
         step: u64,
         epoch: u64,
     },
+    /// What the network says of the validation or test samples is no finite number.
+    #[error(
+        "{what} is no finite number, though the losses of training were: lower `optimizer.learning_rate`, \
+         and look for NaN or huge values in the dense channels and aggregates of these samples"
+    )]
+    ScoreNotFinite { what: String },
     /// The update failed: a gradient is not a number, or infinite, though the loss is finite.
     #[error("step {step} (epoch {epoch}): {source}; lower `optimizer.learning_rate`")]
     Step {
@@ -45,6 +51,12 @@ pub enum TrainError {
     /// The `encoder` input does not fit this stage.
     #[error("encoder: {0}")]
     Encoder(String),
+    /// The input of this port is no trained network that this stage can use.
+    #[error("{port}: {reason}")]
+    Artifact { port: &'static str, reason: String },
+    /// Embeddings cannot be written.
+    #[error("{path}: {reason}")]
+    Embeddings { path: PathBuf, reason: String },
     /// Something that this version does not do.
     #[error("{0}")]
     Unsupported(String),

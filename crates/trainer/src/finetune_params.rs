@@ -3,13 +3,10 @@
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::error::TrainError;
-use crate::optimizer_params::{OptimizerParams, at_least_one, in_range};
-use crate::pretrain_params::{
-    default_batch_size, default_checkpoint_every, default_d_model, default_dropout, default_epochs,
-};
+use crate::job::Training;
+use crate::training_params::{TrainingParams, at_least_one};
 
 /// Whether the encoder learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -46,15 +43,23 @@ pub enum Weighting {
     Fixed(IndexMap<String, f64>),
 }
 
+/// The loss of regression tasks, on labels that are standardised by the training samples.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RegressionLoss {
+    /// Squared up to one standard deviation, linear beyond: outliers weigh less.
+    #[default]
+    Huber,
+    /// The squared error.
+    Squared,
+}
+
 /// `with` of `finetune`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FinetuneParams {
-    /// The model to train.
-    pub model: String,
-    /// The params of each model, by its name; only those of the chosen model count.
-    #[serde(default)]
-    pub models: Map<String, Value>,
+    #[serde(flatten)]
+    pub training: TrainingParams,
     /// The tasks to train; null: all of the dataset.
     #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
@@ -63,45 +68,14 @@ pub struct FinetuneParams {
     /// churn: 0.5 } }` with a weight of at least 0 for each task.
     #[serde(default)]
     pub weighting: Weighting,
+    /// The loss of regression tasks: `huber` or `squared`. Binary and multiclass tasks learn by
+    /// cross-entropy.
+    #[serde(default)]
+    pub loss: RegressionLoss,
     /// Whether the encoder learns: `freeze: none` (it does), `freeze: encoder` (it does not), or
     /// `freeze: { until_epoch: 2 }` (not in the first two epochs).
     #[serde(default)]
     pub freeze: Freeze,
-    /// The encoder's learning rate as a part of the towers'.
-    #[serde(default = "one")]
-    #[schemars(range(min = 0.0, max = 10.0))]
-    pub encoder_rate_factor: f64,
-    /// Width of the hidden states.
-    #[serde(default = "default_d_model")]
-    #[schemars(range(min = 1, max = 8192))]
-    pub d_model: usize,
-    /// Share of activations that are dropped in training.
-    #[serde(default = "default_dropout")]
-    #[schemars(range(min = 0.0, max = 0.9))]
-    pub dropout: f64,
-    /// Seed of initial weights, order and dropout. Without it one is drawn from the stage key.
-    #[serde(default)]
-    pub seed: Option<u64>,
-    /// Passes over the training split.
-    #[serde(default = "default_epochs")]
-    #[schemars(range(min = 1))]
-    pub epochs: u64,
-    /// Stop after this many steps, wherever in an epoch that is; null: after the last epoch.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub max_steps: Option<u64>,
-    /// Sequences in a batch.
-    #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1))]
-    pub batch_size: usize,
-    /// How parameters are updated.
-    #[serde(default)]
-    pub optimizer: OptimizerParams,
-    /// Stop when the mean validation AUC has not risen for this many epochs; null: never. The
-    /// weights of the best epoch are kept in any case.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub patience: Option<u64>,
     /// A sanity check, never for real use: the labels of samples are exchanged at random within
     /// each split, in the predictions too. No label then depends on its inputs, so the test AUC
     /// must be 0.5 but for chance; if it is not, the test labels were seen in training. (Against
@@ -109,14 +83,12 @@ pub struct FinetuneParams {
     /// amount in a single run: AUC does not see how small a slope is.)
     #[serde(default)]
     pub shuffle_labels: bool,
-    /// Steps between checkpoints.
-    #[serde(default = "default_checkpoint_every")]
-    #[schemars(range(min = 1))]
-    pub checkpoint_every: u64,
 }
 
-fn one() -> f64 {
-    1.0
+impl Training for FinetuneParams {
+    fn training(&self) -> &TrainingParams {
+        &self.training
+    }
 }
 
 impl FinetuneParams {
@@ -128,18 +100,24 @@ impl FinetuneParams {
                 "expected at least one task, found none".to_owned(),
             ));
         }
+        for (index, name) in self.tasks.iter().flatten().enumerate() {
+            if self
+                .tasks
+                .iter()
+                .flatten()
+                .take(index)
+                .any(|other| other == name)
+            {
+                return Err(TrainError::param(
+                    "tasks",
+                    format!("task `{name}` stands twice"),
+                ));
+            }
+        }
         if let Freeze::UntilEpoch(until) = self.freeze {
             at_least_one("freeze.until_epoch", until)?;
         }
-        in_range("encoder_rate_factor", self.encoder_rate_factor, 0.0, 10.0)?;
-        in_range("dropout", self.dropout, 0.0, 0.9)?;
-        at_least_one("d_model", self.d_model as u64)?;
-        at_least_one("epochs", self.epochs)?;
-        at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
-        at_least_one("batch_size", self.batch_size as u64)?;
-        at_least_one("patience", self.patience.unwrap_or(1))?;
-        at_least_one("checkpoint_every", self.checkpoint_every)?;
-        self.optimizer.check()
+        self.training.check()
     }
 
     /// The weight of each of these tasks, in their order.
@@ -170,5 +148,50 @@ impl FinetuneParams {
                 )),
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(rest: &str) -> FinetuneParams {
+        serde_json::from_str(&format!(r#"{{ "model": "m"{rest} }}"#)).unwrap()
+    }
+
+    #[test]
+    fn the_encoder_is_frozen_as_long_as_asked_for() {
+        assert!(!params("").freeze.frozen(0));
+        let encoder = params(r#", "freeze": "encoder""#).freeze;
+        assert!(encoder.frozen(0) && encoder.frozen(1000));
+        let two = params(r#", "freeze": { "until_epoch": 2 }"#).freeze;
+        assert_eq!(
+            [0, 1, 2].map(|epoch| two.frozen(epoch)),
+            [true, true, false]
+        );
+    }
+
+    #[test]
+    fn an_unknown_param_is_refused_and_shared_ones_stand_beside_the_others() {
+        let both = params(r#", "epochs": 7, "loss": "squared""#);
+        assert_eq!(both.training.epochs, 7);
+        assert_eq!(both.loss, RegressionLoss::Squared);
+        let unknown = serde_json::from_str::<FinetuneParams>(r#"{ "model": "m", "epoch": 7 }"#);
+        let error = unknown.unwrap_err().to_string();
+        assert!(error.contains("unknown field `epoch`"), "{error}");
+    }
+
+    #[test]
+    fn weights_are_equal_or_those_given() {
+        let names = ["a".to_owned(), "b".to_owned()];
+        assert_eq!(params("").task_weights(&names).unwrap(), [0.5, 0.5]);
+        let fixed = params(r#", "weighting": { "fixed": { "b": 0, "a": 2 } }"#);
+        assert_eq!(fixed.task_weights(&names).unwrap(), [2.0, 0.0]);
+        let other = params(r#", "weighting": { "fixed": { "c": 1 } }"#);
+        let error = other.task_weights(&names).unwrap_err().to_string();
+        assert!(
+            error.contains("`c` is no task that is trained here"),
+            "{error}"
+        );
     }
 }

@@ -3,11 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
 use supermoe_channels::{Dataset, SampleId};
 use supermoe_nn::layers::Mode;
 use supermoe_nn::optim::AdamW;
-use supermoe_nn::{Cpu, OwnedTape, ops, read_scalar};
+use supermoe_nn::{Device, OwnedTape, ops, read_scalar};
 
 use crate::batch_order::training_order;
 use crate::checkpoint::{self, Position, Progress};
@@ -17,34 +16,20 @@ use crate::history::History;
 use crate::monitor::Monitor;
 use crate::network::Network;
 use crate::objective::{Objective, StepLoss};
-use crate::optimizer_params::OptimizerParams;
 use crate::prefetch::prefetch;
 use crate::random::{Purpose, stream_seed};
 use crate::schedule::Schedule;
+use crate::training_params::TrainingParams;
 
 /// Steps whose metrics are averaged into one record.
 const WINDOW_STEPS: u64 = 20;
-/// A checkpoint is also saved when the last one is this old.
-const CHECKPOINT_AGE: Duration = Duration::from_secs(60);
 
 /// How to train.
 pub struct FitOptions<'a> {
     pub seed: u64,
-    pub epochs: u64,
-    pub max_steps: Option<u64>,
-    pub batch_size: usize,
-    pub patience: Option<u64>,
-    pub checkpoint_every: u64,
-    pub optimizer: &'a OptimizerParams,
+    pub params: &'a TrainingParams,
     /// Stands for params and inputs: a checkpoint of another job is not taken.
     pub job: String,
-}
-
-/// The name of a job: a digest of what makes it.
-pub fn job_digest(parts: &impl Serialize) -> String {
-    // Params and names always have a JSON form.
-    let bytes = serde_json::to_vec(parts).unwrap_or_default();
-    blake3::hash(&bytes).to_hex().to_string()
 }
 
 /// Trains `network` on `samples`; in the end it has the weights of the best epoch.
@@ -52,8 +37,8 @@ pub fn job_digest(parts: &impl Serialize) -> String {
 /// # Errors
 /// A loss or gradient that is no finite number, a stop that was asked for (after a checkpoint), what
 /// the objective or the device says.
-pub fn fit<O: Objective<Cpu>>(
-    network: &mut Network<Cpu>,
+pub fn fit<D: Device, O: Objective<D>>(
+    network: &mut Network<D>,
     objective: &O,
     dataset: &Dataset,
     samples: &[SampleId],
@@ -64,27 +49,28 @@ pub fn fit<O: Objective<Cpu>>(
         .iter()
         .map(|&sample| dataset.tokens(sample) as u32)
         .collect();
-    let steps_per_epoch = samples.len().div_ceil(options.batch_size) as u64;
+    let params = options.params;
+    let steps_per_epoch = samples.len().div_ceil(params.batch_size) as u64;
     let total_steps = steps_per_epoch
-        .saturating_mul(options.epochs)
-        .min(options.max_steps.unwrap_or(u64::MAX));
+        .saturating_mul(params.epochs)
+        .min(params.max_steps.unwrap_or(u64::MAX));
     let mut run = Run {
         network,
         objective,
         options,
-        optimizer: AdamW::new(options.optimizer.config()),
+        optimizer: AdamW::new(params.optimizer.config()),
         schedule: Schedule {
-            warmup_steps: options.optimizer.warmup_steps,
+            warmup_steps: params.optimizer.warmup_steps,
             total_steps,
-            decay: options.optimizer.decay,
+            decay: params.optimizer.decay,
         },
         progress: Progress::default(),
-        early: EarlyStopping::new(options.patience),
+        early: EarlyStopping::new(params.patience),
         saved: Instant::now(),
     };
     run.resume(monitor)?;
     if run.progress.position.step == 0 {
-        warn_of_short_run(total_steps, options.optimizer.warmup_steps, monitor);
+        warn_of_short_run(total_steps, params.optimizer.warmup_steps, monitor);
     }
     while !run.progress.position.finished {
         run.epoch(samples, &lengths, monitor)?;
@@ -110,8 +96,8 @@ fn warn_of_short_run(total_steps: u64, warmup_steps: u64, monitor: &mut dyn Moni
 }
 
 /// A training run under way.
-struct Run<'a, O> {
-    network: &'a mut Network<Cpu>,
+struct Run<'a, D: Device, O> {
+    network: &'a mut Network<D>,
     objective: &'a O,
     options: &'a FitOptions<'a>,
     optimizer: AdamW,
@@ -129,7 +115,7 @@ struct Packed<B> {
     tokens: u64,
 }
 
-impl<O: Objective<Cpu>> Run<'_, O> {
+impl<D: Device, O: Objective<D>> Run<'_, D, O> {
     /// Takes up a checkpoint where there is one.
     fn resume(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
         let Some(folder) = monitor.checkpoint() else {
@@ -138,7 +124,8 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         match checkpoint::load(folder, &self.options.job, self.network, &mut self.optimizer) {
             Ok(None) => {}
             Ok(Some(progress)) => {
-                self.early = EarlyStopping::resume(self.options.patience, progress.best_score);
+                self.early =
+                    EarlyStopping::resume(self.options.params.patience, progress.best_score);
                 self.progress = progress;
             }
             Err(problem) => {
@@ -163,7 +150,12 @@ impl<O: Objective<Cpu>> Run<'_, O> {
             step: first_step,
             ..
         } = self.progress.position;
-        let batches = training_order(lengths, self.options.batch_size, self.options.seed, epoch);
+        let batches = training_order(
+            lengths,
+            self.options.params.batch_size,
+            self.options.seed,
+            epoch,
+        );
         let left = self.schedule.total_steps - first_step;
         let left = batches
             .into_iter()
@@ -207,7 +199,8 @@ impl<O: Objective<Cpu>> Run<'_, O> {
             key: stream_seed(self.options.seed, Purpose::Dropout, epoch, step),
         };
         let mut tape = OwnedTape::default();
-        let rows = self.network.gather(self.objective.input(batch))?;
+        let codes = self.objective.head_codes(batch);
+        let rows = self.network.gather(self.objective.input(batch), &codes)?;
         let Some(loss) = self
             .objective
             .loss(self.network, &rows, batch, mode, &mut tape)?
@@ -222,17 +215,10 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         let value = read_scalar(&total);
         check_finite(value, &parts, step, epoch)?;
         let mut gradients = ops::backward(total, tape)?;
-        let rate = self.options.optimizer.learning_rate * self.schedule.factor(step);
-        let encoder = self
-            .objective
-            .encoder_rate_factor(epoch)
-            .map(|factor| (rate * factor) as f32);
+        let optimizer = &self.options.params.optimizer;
+        let rate = optimizer.learning_rate * self.schedule.factor(step);
+        let rates = optimizer.learning_rates(rate, self.objective.encoder_learns(epoch));
         let (parameters, mut tables) = self.network.parts(&rows);
-        let rates = supermoe_nn::optim::LearningRates {
-            encoder,
-            tables: encoder,
-            towers: Some(rate as f32),
-        };
         let update = self
             .optimizer
             .step(parameters, &mut gradients, &mut tables, &rates)
@@ -246,16 +232,10 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         for (name, value) in &parts {
             history.add(&format!("train/{name}/loss"), f64::from(*value));
         }
-        history.add("gradient_norm", update.gradient_norm);
-        history.add("learning_rate", rate);
+        history.add("train/gradient_norm", update.gradient_norm);
+        history.add("train/learning_rate", rate);
         for (layer, rows) in &expert_rows {
-            let all = rows.iter().sum::<u32>().max(1);
-            for (expert, &rows) in rows.iter().enumerate() {
-                history.add(
-                    &format!("expert_load/{layer}/{expert}"),
-                    f64::from(rows) / f64::from(all),
-                );
-            }
+            history.add_expert_rows(layer, rows);
         }
         Ok(Some(value))
     }
@@ -272,7 +252,7 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         monitor.progress(
             step,
             total,
-            &format!("epoch {epoch} of {}", self.options.epochs),
+            &format!("epoch {epoch} of {}", self.options.params.epochs),
             loss.map(f64::from),
         );
         if step.is_multiple_of(WINDOW_STEPS) {
@@ -280,8 +260,8 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         }
         let stop = monitor.stop_requested();
         if stop
-            || step.is_multiple_of(self.options.checkpoint_every)
-            || self.saved.elapsed() > CHECKPOINT_AGE
+            || step.is_multiple_of(self.options.params.checkpoint_every)
+            || self.saved.elapsed() >= Duration::from_secs(self.options.params.checkpoint_seconds)
         {
             self.save(monitor)?;
         }
@@ -322,7 +302,7 @@ impl<O: Objective<Cpu>> Run<'_, O> {
         position.epoch += 1;
         position.batch = 0;
         position.finished = verdict.stop
-            || position.epoch >= self.options.epochs
+            || position.epoch >= self.options.params.epochs
             || position.step >= self.schedule.total_steps;
         if position.finished
             && let Some(best) = self.progress.best.take()

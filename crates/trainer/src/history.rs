@@ -19,14 +19,21 @@ pub struct HistoryRecord {
     pub value: f64,
 }
 
-/// Records in the order in which they were made, and the means under way.
-///
-/// Values of single steps are averaged over a window of steps before they become a record.
+/// Records in the order in which they were made, and the window under way.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct History {
     /// NDJSON, one record a line, as it will be written.
     lines: String,
-    window: BTreeMap<String, (f64, u64)>,
+    window: Window,
+}
+
+/// Values of single steps, which are averaged over a window of steps before they become a record.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Window {
+    /// By name: the sum of the values, and their number.
+    pub values: BTreeMap<String, (f64, u64)>,
+    /// By layer with experts: the rows that each expert was chosen for.
+    pub expert_rows: BTreeMap<String, Vec<u64>>,
 }
 
 impl History {
@@ -35,7 +42,7 @@ impl History {
     }
 
     /// Goes on from a checkpoint's lines and window.
-    pub fn resume(lines: String, window: BTreeMap<String, (f64, u64)>) -> History {
+    pub fn resume(lines: String, window: Window) -> History {
         History { lines, window }
     }
 
@@ -43,32 +50,57 @@ impl History {
         &self.lines
     }
 
-    pub fn window(&self) -> &BTreeMap<String, (f64, u64)> {
+    pub fn window(&self) -> &Window {
         &self.window
     }
 
     /// Adds a value of the current step to its window.
     pub fn add(&mut self, name: &str, value: f64) {
-        if let Some((sum, count)) = self.window.get_mut(name) {
+        if let Some((sum, count)) = self.window.values.get_mut(name) {
             *sum += value;
             *count += 1;
         } else {
-            self.window.insert(name.to_owned(), (value, 1));
+            self.window.values.insert(name.to_owned(), (value, 1));
         }
     }
 
-    /// Ends the window: its means become records and are given back, sorted by name.
+    /// Adds the rows that each expert of a layer was chosen for in the current step.
+    pub fn add_expert_rows(&mut self, layer: &str, rows: &[u32]) {
+        if !self.window.expert_rows.contains_key(layer) {
+            let none = vec![0; rows.len()];
+            self.window.expert_rows.insert(layer.to_owned(), none);
+        }
+        if let Some(sums) = self.window.expert_rows.get_mut(layer) {
+            for (sum, &rows) in sums.iter_mut().zip(rows) {
+                *sum += u64::from(rows);
+            }
+        }
+    }
+
+    /// Ends the window: its means, and the experts' shares of the rows of their layer, become records
+    /// and are given back, sorted by name (experts by number).
     pub fn close_window(&mut self, step: u64, epoch: u64) -> Vec<HistoryRecord> {
         let window = std::mem::take(&mut self.window);
-        let records: Vec<HistoryRecord> = window
-            .into_iter()
-            .map(|(name, (sum, count))| HistoryRecord {
+        let mut records = Vec::new();
+        let mut tell = |name: String, value: f64| {
+            records.push(HistoryRecord {
                 step,
                 epoch,
                 name,
-                value: sum / count as f64,
-            })
-            .collect();
+                value,
+            });
+        };
+        for (layer, rows) in window.expert_rows {
+            let all = rows.iter().sum::<u64>().max(1) as f64;
+            let most = rows.iter().max().copied().unwrap_or(0);
+            for (expert, rows) in rows.into_iter().enumerate() {
+                tell(format!("experts/{layer}/load/{expert}"), rows as f64 / all);
+            }
+            tell(format!("experts/{layer}/load_max"), most as f64 / all);
+        }
+        for (name, (sum, count)) in window.values {
+            tell(name, sum / count as f64);
+        }
         records.iter().for_each(|record| self.push(record));
         records
     }
@@ -127,7 +159,7 @@ mod tests {
     fn a_window_becomes_means_sorted_by_name() {
         let mut history = History::new();
         history.add("train/loss", 1.0);
-        history.add("gradient_norm", 4.0);
+        history.add("train/gradient_norm", 4.0);
         history.add("train/loss", 2.0);
         let records = history.close_window(2, 1);
         assert_eq!(
@@ -135,15 +167,32 @@ mod tests {
                 .iter()
                 .map(|r| (r.name.as_str(), r.value))
                 .collect::<Vec<_>>(),
-            [("gradient_norm", 4.0), ("train/loss", 1.5)]
+            [("train/gradient_norm", 4.0), ("train/loss", 1.5)]
         );
         assert!(history.close_window(3, 1).is_empty());
         history.record(3, 1, "valid/buy/auc", 0.75);
         assert_eq!(
             history.lines(),
-            "{\"step\":2,\"epoch\":1,\"name\":\"gradient_norm\",\"value\":4.0}\n\
+            "{\"step\":2,\"epoch\":1,\"name\":\"train/gradient_norm\",\"value\":4.0}\n\
              {\"step\":2,\"epoch\":1,\"name\":\"train/loss\",\"value\":1.5}\n\
              {\"step\":3,\"epoch\":1,\"name\":\"valid/buy/auc\",\"value\":0.75}\n"
+        );
+    }
+
+    #[test]
+    fn experts_have_their_share_of_a_windows_rows() {
+        let mut history = History::new();
+        history.add_expert_rows("block.0.ffn.0", &[1, 3]);
+        history.add_expert_rows("block.0.ffn.0", &[4, 0]);
+        let records = history.close_window(2, 1);
+        let values: Vec<_> = records.iter().map(|r| (r.name.as_str(), r.value)).collect();
+        assert_eq!(
+            values,
+            [
+                ("experts/block.0.ffn.0/load/0", 0.625),
+                ("experts/block.0.ffn.0/load/1", 0.375),
+                ("experts/block.0.ffn.0/load_max", 0.625),
+            ]
         );
     }
 

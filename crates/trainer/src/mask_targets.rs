@@ -4,17 +4,17 @@ use std::ops::Range;
 
 use supermoe_channels::PackedBatch;
 
-use crate::predicted_channel::{PredictedChannel, class_at};
+use crate::predicted_channel::{PredictedChannel, Value, value_at};
 
 /// What one head must tell.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Targets {
     /// Rows of the batch, ascending. [P]
     pub rows: Vec<u32>,
-    /// The class at each row. [P]
-    pub classes: Vec<u32>,
-    /// At how many of the rows the nearest event that is not picked has the same class.
-    pub copied_right: u64,
+    /// What must be told at each row. [P]
+    pub values: Vec<Value>,
+    /// What the nearest event that is not picked has, if there is one and it is known. [P]
+    pub copies: Vec<Option<Value>>,
 }
 
 /// What the head of a channel must tell where steps are picked. `events` are the rows of each
@@ -28,14 +28,14 @@ pub fn targets(
     let mut targets = Targets::default();
     for rows in events {
         for row in rows.clone().filter(|&row| picked(row)) {
-            let Some(class) = class_at(batch, &channel.place, row) else {
+            let Some(value) = value_at(batch, &channel.place, row) else {
                 continue;
             };
-            targets.rows.push(row as u32);
-            targets.classes.push(class);
             let neighbour = nearest(row, rows, |row| !picked(row));
-            let copied = neighbour.and_then(|neighbour| class_at(batch, &channel.place, neighbour));
-            targets.copied_right += u64::from(copied == Some(class));
+            let copy = neighbour.and_then(|neighbour| value_at(batch, &channel.place, neighbour));
+            targets.rows.push(row as u32);
+            targets.values.push(value);
+            targets.copies.push(copy);
         }
     }
     targets

@@ -9,7 +9,7 @@ use supermoe_channels::{DenseSource, FIRST_CODE, MASK_CODE, PackedBatch, Schema}
 use crate::error::TrainError;
 use crate::mask_targets::{Targets, targets};
 use crate::predicted_channel::{Place, PredictedChannel, place_of};
-use crate::pretrain_params::MaskMode;
+use crate::pretrain_params::{DenseTarget, MaskMode};
 use crate::random::{below, unit};
 
 /// Of the picked, this share is hidden by the mask,
@@ -47,11 +47,12 @@ enum Action {
 
 impl Masking {
     /// # Errors
-    /// A name that is no channel, a channel of the snapshot, a running total, a dense channel
-    /// without buckets.
+    /// A name that is no channel, a channel of the snapshot or the entity, a running total, a dense
+    /// channel with one value alone.
     pub fn new(
         schema: &Schema,
         predict: &[String],
+        dense: DenseTarget,
         mode: MaskMode,
         rate: f64,
     ) -> Result<Masking, TrainError> {
@@ -72,13 +73,10 @@ impl Masking {
         let channels = predict
             .iter()
             .map(|name| {
-                let (place, classes) = place_of(schema, name)?;
-                let totals = total_columns(&|total| total.source.contains(name));
                 Ok(PredictedChannel {
                     name: name.clone(),
-                    place,
-                    totals,
-                    classes,
+                    place: place_of(schema, name, dense)?,
+                    totals: total_columns(&|total| total.source.contains(name)),
                 })
             })
             .collect::<Result<_, TrainError>>()?;
@@ -215,19 +213,21 @@ fn change(
             let Some(action) = picks[row] else { continue };
             match (&channel.place, action) {
                 (_, Action::Keep) => {}
-                (Place::Codes { index }, Action::Hide) => {
+                (Place::Codes { index, .. }, Action::Hide) => {
                     masked.batch.codes[*index][row] = MASK_CODE
                 }
-                (Place::Codes { index }, Action::Replace) => {
-                    let real = channel.classes.saturating_sub(FIRST_CODE as usize);
+                (Place::Codes { index, classes, .. }, Action::Replace) => {
+                    let real = classes.saturating_sub(FIRST_CODE as usize);
                     masked.batch.codes[*index][row] = if real == 0 {
                         MASK_CODE
                     } else {
                         FIRST_CODE + below(random, real) as u32
                     };
                 }
-                (Place::Dense { column, .. }, Action::Hide) => masked.hide(row, *column),
-                (Place::Dense { column, .. }, Action::Replace) => {
+                (Place::Bucket { column, .. } | Place::Number { column }, Action::Hide) => {
+                    masked.hide(row, *column)
+                }
+                (Place::Bucket { column, .. } | Place::Number { column }, Action::Replace) => {
                     let other = &events[below(random, events.len())];
                     let other = other.start + below(random, other.len().max(1));
                     let width = originals.dense_width;

@@ -8,6 +8,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use supermoe_channels::Schema;
+#[cfg(feature = "cuda")]
+use supermoe_nn::Cuda;
 use supermoe_nn::layers::Mode;
 use supermoe_nn::{Cpu, Device, Error, Matrix, NoneTape, OwnedTape, Scalar, Tape};
 use supermoe_plugin::manifest::VariantValue;
@@ -112,7 +114,8 @@ pub struct InputShape<'a> {
     pub maskable: &'a [usize],
 }
 
-type BuildFn<D> = fn(
+#[doc(hidden)]
+pub type BuildFn<D> = fn(
     &Map<String, Value>,
     &InputShape<'_>,
     &mut NetworkBuilder<'_, D>,
@@ -130,6 +133,27 @@ pub struct ModelFactory {
     schema: fn() -> Value,
     resolve: ResolveFn,
     build_cpu: BuildFn<Cpu>,
+    #[cfg(feature = "cuda")]
+    build_cuda: BuildFn<Cuda>,
+}
+
+/// A device that models are trained on: each factory has a builder for it.
+pub trait TrainingDevice: Device {
+    #[doc(hidden)]
+    fn builder(factory: &ModelFactory) -> BuildFn<Self>;
+}
+
+impl TrainingDevice for Cpu {
+    fn builder(factory: &ModelFactory) -> BuildFn<Cpu> {
+        factory.build_cpu
+    }
+}
+
+#[cfg(feature = "cuda")]
+impl TrainingDevice for Cuda {
+    fn builder(factory: &ModelFactory) -> BuildFn<Cuda> {
+        factory.build_cuda
+    }
 }
 
 impl ModelFactory {
@@ -142,6 +166,8 @@ impl ModelFactory {
             schema: schema_of::<K::Params>,
             resolve: resolve::<K>,
             build_cpu: build::<K, Cpu>,
+            #[cfg(feature = "cuda")]
+            build_cuda: build::<K, Cuda>,
         }
     }
 
@@ -162,13 +188,13 @@ impl ModelFactory {
         (self.resolve)(section)
     }
 
-    pub fn build(
+    pub fn build<D: TrainingDevice>(
         &self,
         params: &Map<String, Value>,
         shape: &InputShape<'_>,
-        builder: &mut NetworkBuilder<'_, Cpu>,
-    ) -> Result<Box<dyn Model<Cpu>>, TrainError> {
-        (self.build_cpu)(params, shape, builder)
+        builder: &mut NetworkBuilder<'_, D>,
+    ) -> Result<Box<dyn Model<D>>, TrainError> {
+        D::builder(self)(params, shape, builder)
     }
 }
 

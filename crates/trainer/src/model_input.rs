@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use supermoe_channels::{DenseSource, PackedBatch, Per, Schema};
+use supermoe_channels::{DenseSource, PackedBatch, Schema};
 use supermoe_nn::Offsets;
 use supermoe_nn::ops::DenseInput;
 
 use crate::error::TrainError;
+use crate::predicted_channel::equal_in_all_steps;
 
 /// B sequences with N steps in all, the snapshot step of each last. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -26,8 +27,8 @@ pub struct ModelInput {
 pub struct InputLayout {
     /// Columns of the dense input, K.
     pub dense_columns: usize,
-    /// The columns that masking may hide: dense channels of steps. Aggregates stand in the snapshot
-    /// step alone, which is never masked.
+    /// The columns that masking may hide: dense channels that differ from step to step. Aggregates stand
+    /// in the snapshot step alone, which is never masked.
     pub maskable: Arc<[usize]>,
 }
 
@@ -38,7 +39,9 @@ impl InputLayout {
             .iter()
             .enumerate()
             .filter_map(|(column, of)| match of.source {
-                DenseSource::Channel(channel) if schema.channels[channel].per != Per::Snapshot => {
+                DenseSource::Channel(channel)
+                    if !equal_in_all_steps(schema.channels[channel].per) =>
+                {
                     Some(column)
                 }
                 DenseSource::Channel(_) | DenseSource::Aggregate(_) => None,
@@ -86,6 +89,21 @@ mod tests {
         let layout = InputLayout::new(dataset.schema());
         assert_eq!(layout.dense_columns, 6);
         assert_eq!(layout.maskable.as_ref(), [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_kind_of_channel_may_be_missing() {
+        let of_codes = tiny_retail::dataset_of(4, |name| ["product", "country"].contains(&name));
+        let layout = InputLayout::new(of_codes.schema());
+        let batch = of_codes.pack(&of_codes.split(Split::Train));
+        let input = layout.input(&batch, &[]).unwrap();
+        assert_eq!((layout.dense_columns, layout.maskable.len()), (0, 0));
+        assert_eq!((input.codes.len(), input.dense.channels), (2, 0));
+        let of_numbers = tiny_retail::dataset_of(4, |name| ["amount", "recency"].contains(&name));
+        let layout = InputLayout::new(of_numbers.schema());
+        let batch = of_numbers.pack(&of_numbers.split(Split::Train));
+        let input = layout.input(&batch, &[]).unwrap();
+        assert_eq!((input.codes.len(), input.dense.channels), (0, 4));
     }
 
     #[test]

@@ -10,18 +10,33 @@ use crate::error::TrainError;
 use crate::model::{Encoded, Model};
 use crate::model_input::ModelInput;
 
-/// Where a model's parts are made.
+/// Where a model's parts, and what stands on top of it, are made.
 pub struct NetworkBuilder<'a, D: Device> {
     /// Parameters on the device.
     pub parameters: &'a mut Parameters<D>,
-    tables: &'a mut Vec<ChannelTable>,
+    tables: &'a mut Tables,
+    row_optimizer: RowOptimizer,
 }
 
-/// The table of one id channel.
-struct ChannelTable {
-    /// Index in [`ModelInput::codes`].
-    channel: usize,
-    table: Table,
+/// Tables in host memory.
+#[derive(Default)]
+struct Tables {
+    /// Of id channels.
+    channels: Vec<Table>,
+    /// By table of a channel: index in [`ModelInput::codes`].
+    channel_codes: Vec<usize>,
+    /// Of heads with many classes.
+    heads: Vec<Table>,
+}
+
+impl Tables {
+    fn iter(&self) -> impl Iterator<Item = &Table> {
+        self.channels.iter().chain(&self.heads)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Table> {
+        self.channels.iter_mut().chain(&mut self.heads)
+    }
 }
 
 impl<D: Device> NetworkBuilder<'_, D> {
@@ -35,10 +50,34 @@ impl<D: Device> NetworkBuilder<'_, D> {
         width: usize,
         deviation: f32,
     ) {
-        let seed = self.parameters.seed();
-        let table = Table::new(name, rows, width, deviation, RowOptimizer::LazyAdam, seed);
-        self.tables.push(ChannelTable { channel, table });
+        let table = self.table(name, rows, width, deviation);
+        self.tables.channels.push(table);
+        self.tables.channel_codes.push(channel);
     }
+
+    /// Adds a host table of classes for a head; its index among those of heads comes back.
+    pub(crate) fn add_head_table(
+        &mut self,
+        name: &str,
+        rows: usize,
+        width: usize,
+        deviation: f32,
+    ) -> usize {
+        let table = self.table(name, rows, width, deviation);
+        self.tables.heads.push(table.in_group(Group::Towers));
+        self.tables.heads.len() - 1
+    }
+
+    fn table(&self, name: &str, rows: usize, width: usize, deviation: f32) -> Table {
+        let seed = self.parameters.seed();
+        Table::new(name, rows, width, deviation, self.row_optimizer, seed)
+    }
+}
+
+/// The rows of the host tables that a batch uses, each in the order in which tables were added.
+pub struct UsedRows<D: Device> {
+    pub channels: Vec<TableRows<D>>,
+    pub heads: Vec<TableRows<D>>,
 }
 
 /// What a model computes with.
@@ -75,7 +114,7 @@ pub struct Weights {
 /// See the module.
 pub struct Network<D: Device> {
     parameters: Parameters<D>,
-    tables: Vec<ChannelTable>,
+    tables: Tables,
     model: Box<dyn Model<D>>,
 }
 
@@ -84,22 +123,22 @@ impl<D: Device> Network<D> {
     pub fn build<H>(
         device: D,
         seed: u64,
+        row_optimizer: RowOptimizer,
         build: impl FnOnce(&mut NetworkBuilder<'_, D>) -> Result<(Box<dyn Model<D>>, H), TrainError>,
     ) -> Result<(Network<D>, H), TrainError> {
         let mut parameters = Parameters::new(device, seed);
-        let mut tables = Vec::new();
+        let mut tables = Tables::default();
         let (model, heads) = build(&mut NetworkBuilder {
             parameters: &mut parameters,
             tables: &mut tables,
+            row_optimizer,
         })?;
-        Ok((
-            Network {
-                parameters,
-                tables,
-                model,
-            },
-            heads,
-        ))
+        let network = Network {
+            parameters,
+            tables,
+            model,
+        };
+        Ok((network, heads))
     }
 
     pub fn device(&self) -> &D {
@@ -110,15 +149,27 @@ impl<D: Device> Network<D> {
         &self.parameters
     }
 
-    /// The rows of the host tables that a batch uses.
-    pub fn gather(&self, input: &ModelInput) -> Result<Vec<TableRows<D>>, Error> {
-        let tables = self.tables.iter();
+    /// A head's table, by the index that it was given.
+    pub fn head_table(&self, index: usize) -> &Table {
+        &self.tables.heads[index]
+    }
+
+    /// The rows of the host tables that a batch uses; `heads` are the classes that the heads with
+    /// tables look up.
+    pub fn gather(&self, input: &ModelInput, heads: &[&[u32]]) -> Result<UsedRows<D>, Error> {
+        let heads = self.tables.heads.iter().zip(heads);
+        Ok(UsedRows {
+            channels: self.gather_channels(input)?,
+            heads: heads
+                .map(|(table, codes)| table.gather(self.device(), codes))
+                .collect::<Result<_, Error>>()?,
+        })
+    }
+
+    fn gather_channels(&self, input: &ModelInput) -> Result<Vec<TableRows<D>>, Error> {
+        let tables = self.tables.channels.iter().zip(&self.tables.channel_codes);
         tables
-            .map(|table| {
-                table
-                    .table
-                    .gather(self.device(), &input.codes[table.channel])
-            })
+            .map(|(table, &channel)| table.gather(self.device(), &input.codes[channel]))
             .collect()
     }
 
@@ -126,72 +177,55 @@ impl<D: Device> Network<D> {
     pub fn train(
         &self,
         input: &ModelInput,
-        rows: &[TableRows<D>],
+        rows: &UsedRows<D>,
         mode: Mode,
         tape: &mut OwnedTape<f32, D>,
     ) -> Result<Encoded<D>, Error> {
-        self.model.train(
-            &NetworkValues {
-                parameters: &self.parameters,
-                rows,
-            },
-            input,
-            mode,
-            tape,
-        )
+        let values = NetworkValues {
+            parameters: &self.parameters,
+            rows: &rows.channels,
+        };
+        self.model.train(&values, input, mode, tape)
     }
 
     /// A pass without a tape and without dropout.
     pub fn infer(&self, input: &ModelInput) -> Result<Encoded<D>, Error> {
-        let rows = self.gather(input)?;
-        self.model.infer(
-            &NetworkValues {
-                parameters: &self.parameters,
-                rows: &rows,
-            },
-            input,
-        )
+        let values = NetworkValues {
+            parameters: &self.parameters,
+            rows: &self.gather_channels(input)?,
+        };
+        self.model.infer(&values, input)
     }
 
     /// Parameters and tables with their rows, for an optimizer.
     pub fn parts<'a>(
         &'a mut self,
-        rows: &'a [TableRows<D>],
+        rows: &'a UsedRows<D>,
     ) -> (
         &'a mut Parameters<D>,
         Vec<(&'a mut Table, &'a TableRows<D>)>,
     ) {
-        let tables = self
-            .tables
-            .iter_mut()
-            .map(|table| &mut table.table)
-            .zip(rows);
-        (&mut self.parameters, tables.collect())
+        let Tables {
+            channels, heads, ..
+        } = &mut self.tables;
+        let channels = channels.iter_mut().zip(&rows.channels);
+        let heads = heads.iter_mut().zip(&rows.heads);
+        (&mut self.parameters, channels.chain(heads).collect())
     }
 
     /// Parameters and tables.
     pub fn parts_mut(&mut self) -> (&mut Parameters<D>, Vec<&mut Table>) {
-        (
-            &mut self.parameters,
-            self.tables
-                .iter_mut()
-                .map(|table| &mut table.table)
-                .collect(),
-        )
+        (&mut self.parameters, self.tables.iter_mut().collect())
     }
 
     pub fn tables(&self) -> Vec<&Table> {
-        self.tables.iter().map(|table| &table.table).collect()
+        self.tables.iter().collect()
     }
 
     pub fn snapshot(&self) -> Weights {
         Weights {
             parameters: self.parameters.snapshot(),
-            tables: self
-                .tables
-                .iter()
-                .map(|table| table.table.snapshot())
-                .collect(),
+            tables: self.tables.iter().map(Table::snapshot).collect(),
         }
     }
 
@@ -199,7 +233,7 @@ impl<D: Device> Network<D> {
     pub fn restore(&mut self, weights: &Weights) -> Result<(), Error> {
         self.parameters.restore(&weights.parameters)?;
         for (table, values) in self.tables.iter_mut().zip(&weights.tables) {
-            table.table.restore(values.clone())?;
+            table.restore(values.clone())?;
         }
         Ok(())
     }

@@ -2,12 +2,12 @@
 
 use supermoe_channels::SampleId;
 use supermoe_nn::layers::Mode;
-use supermoe_nn::{Device, OwnedTape, Scalar, TableRows};
+use supermoe_nn::{Device, OwnedTape, Scalar};
 
 use crate::error::TrainError;
 use crate::model_input::ModelInput;
 use crate::monitor::Monitor;
-use crate::network::Network;
+use crate::network::{Network, UsedRows};
 
 /// What is learned: how a batch becomes a loss, and how good the network is.
 pub trait Objective<D: Device>: Sync {
@@ -24,11 +24,16 @@ pub trait Objective<D: Device>: Sync {
     /// What the model sees of a batch.
     fn input<'b>(&self, batch: &'b Self::Batch) -> &'b ModelInput;
 
+    /// The classes that a batch looks up in the tables of heads, in the order in which those were added.
+    fn head_codes<'b>(&self, _batch: &'b Self::Batch) -> Vec<&'b [u32]> {
+        Vec::new()
+    }
+
     /// The loss of a batch; `None` where the batch has nothing to learn from.
     fn loss(
         &self,
         network: &Network<D>,
-        rows: &[TableRows<D>],
+        rows: &UsedRows<D>,
         batch: &Self::Batch,
         mode: Mode,
         tape: &mut OwnedTape<f32, D>,
@@ -41,8 +46,10 @@ pub trait Objective<D: Device>: Sync {
         monitor: &mut dyn Monitor,
     ) -> Result<Evaluation, TrainError>;
 
-    /// The encoder's learning rate in an epoch as a part of the full one; `None`: it stands still.
-    fn encoder_rate_factor(&self, epoch: u64) -> Option<f64>;
+    /// Whether the encoder learns in an epoch, counted from 0.
+    fn encoder_learns(&self, _epoch: u64) -> bool {
+        true
+    }
 }
 
 /// The loss of one batch.

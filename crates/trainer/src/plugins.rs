@@ -3,23 +3,33 @@
 use std::path::Path;
 
 use supermoe_channels::Dataset;
+use supermoe_nn::Cpu;
 use supermoe_plugin::event::{LogLevel, Progress};
 use supermoe_plugin::manifest::{Manifest, Variants};
 use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, Context, PluginError, manifest};
 
 use crate::error::TrainError;
-use crate::finetune::{self, FinetuneJob};
+use crate::export::{self, ExportJob};
+use crate::export_params::{ExportParams, PredictParams};
+use crate::finetune::{self, FinetuneOutputs};
 use crate::finetune_params::FinetuneParams;
-use crate::model::{ModelFactory, choose, variant_values};
+use crate::job::Job;
+use crate::model::{ModelFactory, variant_values};
 use crate::monitor::Monitor;
-use crate::pretrain::{self, PretrainJob};
+use crate::predict::{self, PredictJob};
+use crate::pretrain::{self, PretrainOutputs};
 use crate::pretrain_params::PretrainParams;
+use crate::trained::Artifact;
 
 /// Raised when the outputs of `pretrain` change for the same params and inputs.
-pub const PRETRAIN_REVISION: &str = "1";
+pub const PRETRAIN_REVISION: &str = "2";
 /// Raised when the outputs of `finetune` change for the same params and inputs.
-pub const FINETUNE_REVISION: &str = "1";
+pub const FINETUNE_REVISION: &str = "2";
+/// Raised when the outputs of `export` change for the same params and inputs.
+pub const EXPORT_REVISION: &str = "1";
+/// Raised when the outputs of `predict` change for the same params and inputs.
+pub const PREDICT_REVISION: &str = "1";
 
 /// Masked channel prediction: `dataset` -> `encoder`, `history`.
 pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
@@ -41,18 +51,15 @@ pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
     BuiltIn::new(manifest, move |context| {
         let params: PretrainParams = context.params()?;
         params.check()?;
-        let (factory, model_params) = choose(&factories, &params.model, &params.models)?;
         let dataset = Dataset::open(context.input("dataset")?)?;
-        let job = PretrainJob {
-            factory,
-            model_params,
-            seed: params.seed.unwrap_or(context.seed()),
-            params,
-            dataset: &dataset,
+        let job = Job::new(&factories, params, context.seed(), &dataset)?;
+        let outputs = PretrainOutputs {
             encoder: context.output("encoder")?,
             history: context.output("history")?,
         };
-        on_threads(context, |monitor| pretrain::run(&job, monitor))
+        on_threads(context, |monitor| {
+            pretrain::run(&job, &outputs, Cpu::default(), monitor)
+        })
     })
 }
 
@@ -71,7 +78,7 @@ pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
         .output("history", PortType::File)
         .describe("history", "NDJSON, one value of one metric a line.")
         .output("predictions", PortType::Predictions)
-        .describe("predictions", "Probabilities of the validation and test samples.")
+        .describe("predictions", "Scores of the validation and test samples.")
         .params::<FinetuneParams>()
         .variants(variants(&factories))
         .checkpoints()
@@ -80,21 +87,125 @@ pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
     BuiltIn::new(manifest, move |context| {
         let params: FinetuneParams = context.params()?;
         params.check()?;
-        let (factory, model_params) = choose(&factories, &params.model, &params.models)?;
         let dataset = Dataset::open(context.input("dataset")?)?;
-        let job = FinetuneJob {
-            factory,
-            model_params,
-            seed: params.seed.unwrap_or(context.seed()),
-            params,
-            dataset: &dataset,
-            encoder: context.optional_input("encoder"),
+        let job = Job::new(&factories, params, context.seed(), &dataset)?;
+        let encoder = context.optional_input("encoder");
+        let outputs = FinetuneOutputs {
             model: context.output("model")?,
             history: context.output("history")?,
             predictions: context.output("predictions")?,
         };
-        on_threads(context, |monitor| finetune::run(&job, monitor))
+        on_threads(context, |monitor| {
+            finetune::run(&job, encoder, &outputs, Cpu::default(), monitor)
+        })
     })
+}
+
+/// Embeddings of samples: `dataset`, `encoder` or `model` -> `embeddings`, `encoder`.
+pub fn export(factories: Vec<ModelFactory>) -> BuiltIn {
+    let manifest = manifest("export")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description("Writes the embeddings of a dataset's samples, and the encoder that makes them.")
+        .revision(&with_models(EXPORT_REVISION, &factories))
+        .input("dataset", PortType::Dataset)
+        .describe("dataset", "Whose samples are embedded.")
+        .optional_input("encoder", PortType::Encoder)
+        .describe("encoder", "What embeds them: of `pretrain`. Either this or `model`.")
+        .optional_input("model", PortType::Model)
+        .describe("model", "What embeds them: of `finetune`. Either this or `encoder`.")
+        .output("embeddings", PortType::Embeddings)
+        .describe(
+            "embeddings",
+            "embeddings.parquet (entity, snapshot, split, embedding), embeddings.npy with the same rows, config.json.",
+        )
+        .output("encoder", PortType::Encoder)
+        .describe("encoder", "The encoder alone: weights.safetensors and its config.json.")
+        .params::<ExportParams>()
+        .trains()
+        .build();
+    BuiltIn::new(manifest, move |context| {
+        let params: ExportParams = context.params()?;
+        params.check()?;
+        let given = ["encoder", "model"].map(|port| {
+            let folder = context.optional_input(port);
+            folder.map(|folder| Artifact { port, folder })
+        });
+        let artifact = match given {
+            [Some(one), None] | [None, Some(one)] => one,
+            [None, None] => {
+                return Err(PluginError::new(
+                    "give the stage an input `encoder` (of `pretrain`) or `model` (of `finetune`)",
+                ));
+            }
+            [Some(_), Some(_)] => {
+                return Err(PluginError::new(
+                    "both `encoder` and `model` were given: give the stage the one whose embeddings are wanted",
+                ));
+            }
+        };
+        let dataset = Dataset::open(context.input("dataset")?)?;
+        let job = ExportJob {
+            factories: &factories,
+            artifact,
+            params,
+            dataset: &dataset,
+            embeddings: context.output("embeddings")?,
+            encoder: context.output("encoder")?,
+        };
+        on_threads(context, |monitor| {
+            export::run(&job, Cpu::default(), monitor)
+        })
+    })
+}
+
+/// Scores without labels: `dataset`, `model` -> `predictions`.
+pub fn predict(factories: Vec<ModelFactory>) -> BuiltIn {
+    let manifest = manifest("predict")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description("Scores samples whose future is not known, by a fine-tuned model.")
+        .revision(&with_models(PREDICT_REVISION, &factories))
+        .input("dataset", PortType::Dataset)
+        .describe(
+            "dataset",
+            "Whose samples are scored; prepared with the vocabularies and scales of the model's training.",
+        )
+        .input("model", PortType::Model)
+        .describe("model", "Of `finetune`.")
+        .output("predictions", PortType::Predictions)
+        .describe(
+            "predictions",
+            "Probabilities, or numbers of regression tasks; labels are NULL.",
+        )
+        .params::<PredictParams>()
+        .trains()
+        .build();
+    BuiltIn::new(manifest, move |context| {
+        let params: PredictParams = context.params()?;
+        params.check()?;
+        let dataset = Dataset::open(context.input("dataset")?)?;
+        let job = PredictJob {
+            factories: &factories,
+            model: Artifact {
+                port: "model",
+                folder: context.input("model")?,
+            },
+            params,
+            dataset: &dataset,
+            predictions: context.output("predictions")?,
+        };
+        on_threads(context, |monitor| {
+            predict::run(&job, Cpu::default(), monitor)
+        })
+    })
+}
+
+/// A revision that changes with that of any model: which one is used stands in the artifact, not in a
+/// param.
+fn with_models(revision: &str, factories: &[ModelFactory]) -> String {
+    let models = factories
+        .iter()
+        .map(|factory| format!(", {} {}", factory.name, factory.revision));
+    format!("{revision}{}", models.collect::<String>())
 }
 
 fn variants(factories: &[ModelFactory]) -> Variants {

@@ -1,8 +1,9 @@
 //! The channels that are masked and predicted, and what there is to tell of them in a batch.
 
-use supermoe_channels::{DenseSource, FIRST_CODE, PackedBatch, Schema};
+use supermoe_channels::{DenseSource, FIRST_CODE, PackedBatch, Per, Schema};
 
 use crate::error::TrainError;
+use crate::pretrain_params::DenseTarget;
 
 /// A channel that is masked and predicted.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,33 +12,46 @@ pub struct PredictedChannel {
     pub place: Place,
     /// Columns of the dense input that betray this channel: totals with it as their source.
     pub totals: Vec<usize>,
-    /// Number of classes of its head: codes of the vocabulary, or buckets.
-    pub classes: usize,
 }
 
-/// Where a channel stands in a packed batch.
+/// Where a channel stands in a packed batch, and what is told of it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Place {
-    /// Index in [`PackedBatch::codes`]; the class is the code.
-    Codes { index: usize },
-    /// Column of [`PackedBatch::dense`]; the class is the bucket between these ascending bounds.
-    Dense { column: usize, bounds: Vec<f32> },
+    /// The code, at this index in [`PackedBatch::codes`].
+    Codes {
+        index: usize,
+        /// Number of codes.
+        classes: usize,
+        /// Codes are hashes: their order says nothing of how frequent they are.
+        hashed: bool,
+    },
+    /// The bucket between these ascending bounds that the value in this column of
+    /// [`PackedBatch::dense`] lies in.
+    Bucket { column: usize, bounds: Vec<f32> },
+    /// The value in this column of [`PackedBatch::dense`].
+    Number { column: usize },
 }
 
-/// Where the channel of this name stands, and its number of classes.
+/// What is told of a channel at one step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A code or a bucket.
+    Class(u32),
+    Number(f32),
+}
+
+/// Where the channel of this name stands.
 ///
 /// # Errors
-/// A name that is no channel, a channel of the snapshot, a running total, a dense channel without
-/// buckets.
-pub fn place_of(schema: &Schema, name: &str) -> Result<(Place, usize), TrainError> {
+/// A name that is no channel, a channel of the snapshot or the entity, a running total, a dense
+/// channel with one value alone.
+pub fn place_of(schema: &Schema, name: &str, dense: DenseTarget) -> Result<Place, TrainError> {
     let refuse = |reason: String| Err(TrainError::param("predict", reason));
     let Some(index) = schema.channel(name) else {
         let known: Vec<&str> = schema
             .channels
             .iter()
-            .filter(|channel| {
-                channel.total.is_none() && channel.per != supermoe_channels::Per::Snapshot
-            })
+            .filter(|channel| channel.total.is_none() && !equal_in_all_steps(channel.per))
             .map(|channel| channel.name.as_str())
             .collect();
         return refuse(format!(
@@ -51,19 +65,23 @@ pub fn place_of(schema: &Schema, name: &str) -> Result<(Place, usize), TrainErro
             "`{name}` is a running total; predict its source instead"
         ));
     }
-    if channel.per == supermoe_channels::Per::Snapshot {
+    if equal_in_all_steps(channel.per) {
+        let of = match channel.per {
+            Per::Entity => "entity",
+            _ => "snapshot",
+        };
         return refuse(format!(
-            "`{name}` is a channel of the snapshot, equal in all steps: there is nothing to predict"
+            "`{name}` is a channel of the {of}, equal in all steps: there is nothing to predict"
         ));
     }
     if !channel.is_dense() {
         // `index` is one of the code channels, or it would be dense.
-        let index = schema
-            .code_channels()
-            .iter()
-            .position(|&of| of == index)
-            .unwrap_or_default();
-        return Ok((Place::Codes { index }, channel.vocabulary as usize));
+        let place = schema.code_channels().iter().position(|&of| of == index);
+        return Ok(Place::Codes {
+            index: place.unwrap_or_default(),
+            classes: channel.vocabulary as usize,
+            hashed: channel.hash_buckets > 0,
+        });
     }
     if channel.quantiles.is_empty() {
         return refuse(format!(
@@ -75,18 +93,82 @@ pub fn place_of(schema: &Schema, name: &str) -> Result<(Place, usize), TrainErro
         .iter()
         .position(|column| column.source == DenseSource::Channel(index))
         .unwrap_or_default();
-    let bounds = channel.standardised_quantiles();
-    let classes = bounds.len() + 1;
-    Ok((Place::Dense { column, bounds }, classes))
+    Ok(match dense {
+        DenseTarget::Buckets => Place::Bucket {
+            column,
+            bounds: channel.standardised_quantiles(),
+        },
+        DenseTarget::Squared => Place::Number { column },
+    })
 }
 
-/// The class of a channel at a row; `None` where it is unknown.
-pub fn class_at(batch: &PackedBatch, place: &Place, row: usize) -> Option<u32> {
+/// Whether all steps of a sample have one value of such a channel, the snapshot step too.
+pub fn equal_in_all_steps(per: Per) -> bool {
+    match per {
+        Per::Step | Per::SampleStep => false,
+        Per::Snapshot | Per::Entity => true,
+    }
+}
+
+/// What there is to tell of a channel at a row; `None` where it is unknown.
+pub fn value_at(batch: &PackedBatch, place: &Place, row: usize) -> Option<Value> {
+    let number = |column: usize| batch.dense[row * batch.dense_width + column];
     match place {
-        Place::Codes { index } => Some(batch.codes[*index][row]).filter(|&code| code >= FIRST_CODE),
-        Place::Dense { column, bounds } => {
-            let value = batch.dense[row * batch.dense_width + column];
-            Some(bounds.partition_point(|&bound| bound <= value) as u32)
+        Place::Codes { index, .. } => Some(batch.codes[*index][row])
+            .filter(|&code| code >= FIRST_CODE)
+            .map(Value::Class),
+        Place::Bucket { column, bounds } => {
+            let value = number(*column);
+            let bucket = bounds.partition_point(|&bound| bound <= value);
+            Some(Value::Class(bucket as u32))
         }
+        Place::Number { column } => Some(Value::Number(number(*column))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tiny_retail;
+
+    fn refusal(schema: &Schema, name: &str) -> String {
+        let place = place_of(schema, name, DenseTarget::Buckets);
+        place.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn channels_of_the_entity_and_of_one_value_are_refused() {
+        let mut schema = tiny_retail::dataset(4).schema().clone();
+        schema.channels[1].per = Per::Entity;
+        schema.channels[3].quantiles.clear();
+        assert_eq!(
+            refusal(&schema, "country"),
+            "`predict`: `country` is a channel of the entity, equal in all steps: there is nothing to predict"
+        );
+        assert_eq!(
+            refusal(&schema, "amount"),
+            "`predict`: `amount` has one value in the training samples: there is nothing to predict"
+        );
+        assert!(refusal(&schema, "city").ends_with("it can be one of product, amount, recency"));
+    }
+
+    #[test]
+    fn what_is_told_follows_the_kind_of_channel() {
+        let mut schema = tiny_retail::dataset(4).schema().clone();
+        schema.channels[0].hash_buckets = 12;
+        let place = |name: &str, dense| place_of(&schema, name, dense).unwrap();
+        assert_eq!(
+            place("product", DenseTarget::Squared),
+            Place::Codes {
+                index: 0,
+                classes: 15,
+                hashed: true
+            }
+        );
+        let number = place("amount", DenseTarget::Squared);
+        assert_eq!(number, Place::Number { column: 0 });
+        let bounds = schema.channels[3].standardised_quantiles();
+        let bucket = place("amount", DenseTarget::Buckets);
+        assert_eq!(bucket, Place::Bucket { column: 0, bounds });
     }
 }

@@ -1,6 +1,7 @@
-//! The predictions artifact: one row per (sample, task), written so that the same scores give the
-//! same bytes.
+//! The predictions artifact: one row per (sample, task), and of a multiclass task per class, written so
+//! that the same scores give the same bytes.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,32 +10,37 @@ use arrow::array::{
     ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray, TimestampMillisecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema as ArrowSchema, TimeUnit};
+use arrow::error::ArrowError;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
-use supermoe_channels::{Dataset, SampleId, Split};
+use supermoe_channels::{Dataset, SampleId, Split, Task, TaskKind};
 
 use crate::error::TrainError;
+use crate::task_towers::outputs;
 
 /// The one file of the predictions folder.
 pub const PREDICTIONS_FILE: &str = "predictions.parquet";
+/// Key in the file's footer of the kinds of the tasks, a JSON map by name.
+const TASKS_KEY: &str = "supermoe.tasks";
 
-/// Probabilities of some samples of one split.
-pub struct SplitScores<'a> {
+/// Scores of some samples of one split.
+pub struct SplitScores {
     pub split: Split,
-    pub samples: &'a [SampleId],
-    /// Row-major [samples, tasks], each in [0, 1].
-    pub scores: &'a [f64],
-    /// Row-major [samples, tasks]; NaN where there is none.
-    pub labels: &'a [f32],
+    pub samples: Vec<SampleId>,
+    /// By task, row-major [samples, outputs]: see [`TaskTowers::scores`](crate::task_towers::TaskTowers::scores).
+    pub scores: Vec<Vec<f64>>,
+    /// By task, [samples]; NaN where there is none.
+    pub labels: Vec<Vec<f32>>,
 }
 
-/// Writes `predictions.parquet`: entity, snapshot, split, task, class (NULL for binary tasks), label
-/// (NULL where there is none), score. `tasks` are indices in the schema, in the order of the scores.
+/// Writes `predictions.parquet`: entity, snapshot, split, task, class (NULL but for multiclass tasks),
+/// label (NULL where there is none; of a class 1 where it is the true one, else 0), score.
 pub fn write_predictions(
     folder: &Path,
     dataset: &Dataset,
-    tasks: &[usize],
+    tasks: &[Task],
     splits: &[SplitScores],
 ) -> Result<(), TrainError> {
     let path = folder.join(PREDICTIONS_FILE);
@@ -42,69 +48,72 @@ pub fn write_predictions(
         path: path.clone(),
         reason,
     };
-    let batch = rows(dataset, tasks, splits).map_err(|error| failed(error.to_string()))?;
+    let kinds: BTreeMap<&str, TaskKind> = tasks
+        .iter()
+        .map(|task| (task.name.as_str(), task.kind))
+        .collect();
+    let kinds = serde_json::to_string(&kinds).map_err(|error| failed(error.to_string()))?;
     let properties = WriterProperties::builder()
         .set_created_by("supermoe".to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(vec![KeyValue::new(TASKS_KEY.to_owned(), kinds)]))
         .build();
     let file = File::create(&path).map_err(TrainError::io(&path))?;
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties))
+    let mut writer = ArrowWriter::try_new(file, Arc::new(arrow_schema()), Some(properties))
         .map_err(|error| failed(error.to_string()))?;
-    writer
-        .write(&batch)
-        .map_err(|error| failed(error.to_string()))?;
+    for part in splits {
+        for (index, task) in tasks.iter().enumerate() {
+            let batch =
+                rows(dataset, task, index, part).map_err(|error| failed(error.to_string()))?;
+            writer
+                .write(&batch)
+                .map_err(|error| failed(error.to_string()))?;
+        }
+    }
     writer.close().map_err(|error| failed(error.to_string()))?;
     Ok(())
 }
 
+/// The rows of one task: samples in the order given, classes in that of the task.
 fn rows(
     dataset: &Dataset,
-    tasks: &[usize],
-    splits: &[SplitScores],
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    // Task by task within a split, samples in the order of the dataset.
-    let mut rows = Vec::new();
-    for part in splits {
-        for (column, &task) in tasks.iter().enumerate() {
-            for (row, &sample) in part.samples.iter().enumerate() {
-                let place = row * tasks.len() + column;
-                rows.push(Row {
-                    split: part.split,
-                    task,
-                    sample,
-                    label: part.labels[place],
-                    score: part.scores[place],
-                });
-            }
-        }
-    }
-    let label = |row: &Row| Some(row.label).filter(|label| !label.is_nan());
-    let task_name = |row: &Row| dataset.schema().tasks[row.task].name.as_str();
-    let snapshots = rows.iter().map(|row| dataset.snapshot_ms(row.sample));
+    task: &Task,
+    index: usize,
+    part: &SplitScores,
+) -> Result<RecordBatch, ArrowError> {
+    let width = outputs(task);
+    let (scores, labels) = (&part.scores[index], &part.labels[index]);
+    let count = scores.len();
+    let sample = |row: usize| part.samples[row / width];
+    let class = |row: usize| match task.kind {
+        TaskKind::Multiclass => Some(task.classes[row % width].as_str()),
+        TaskKind::Binary | TaskKind::Regression => None,
+    };
+    let label = |row: usize| {
+        let label = Some(labels[row / width]).filter(|label| !label.is_nan())?;
+        Some(match task.kind {
+            TaskKind::Multiclass => f32::from(label as usize == row % width),
+            TaskKind::Binary | TaskKind::Regression => label,
+        })
+    };
     let columns: [ArrayRef; 7] = [
         Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|row| dataset.entity(row.sample)),
+            (0..count).map(|row| dataset.entity(sample(row))),
         )),
-        Arc::new(TimestampMillisecondArray::from_iter_values(snapshots)),
+        Arc::new(TimestampMillisecondArray::from_iter_values(
+            (0..count).map(|row| dataset.snapshot_ms(sample(row))),
+        )),
         Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|row| row.split.name()),
+            (0..count).map(|_| part.split.name()),
         )),
-        Arc::new(StringArray::from_iter_values(rows.iter().map(task_name))),
-        Arc::new(StringArray::from_iter(rows.iter().map(|_| None::<&str>))),
-        Arc::new(Float32Array::from_iter(rows.iter().map(label))),
-        Arc::new(Float64Array::from_iter_values(
-            rows.iter().map(|row| row.score),
+        Arc::new(StringArray::from_iter_values(
+            (0..count).map(|_| task.name.as_str()),
         )),
+        Arc::new(StringArray::from_iter((0..count).map(class))),
+        Arc::new(Float32Array::from_iter((0..count).map(label))),
+        Arc::new(Float64Array::from_iter_values(scores.iter().copied())),
     ];
     RecordBatch::try_new(Arc::new(arrow_schema()), columns.into())
-}
-
-struct Row {
-    split: Split,
-    task: usize,
-    sample: SampleId,
-    label: f32,
-    score: f64,
 }
 
 fn arrow_schema() -> ArrowSchema {

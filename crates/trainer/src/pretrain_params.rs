@@ -2,10 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::error::TrainError;
-use crate::optimizer_params::{OptimizerParams, at_least_one, in_range};
+use crate::job::Training;
+use crate::training_params::{TrainingParams, at_least_one, in_range};
 
 /// What is masked together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -21,17 +21,45 @@ pub enum MaskMode {
     Visit,
 }
 
+/// What is told of a masked dense channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DenseTarget {
+    /// The quantile bucket that the value lies in, by cross-entropy.
+    #[default]
+    Buckets,
+    /// The value, by squared error.
+    Squared,
+}
+
+/// Which heads learn by sampled softmax.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SampledSoftmax {
+    /// Heads with more classes than this do; the others use the full softmax.
+    pub above: usize,
+    /// Classes that are drawn in each step, by a log-uniform distribution over the classes from the
+    /// most to the least frequent (over hashed ones: uniform).
+    #[schemars(range(min = 1))]
+    pub samples: usize,
+}
+
+impl Default for SampledSoftmax {
+    fn default() -> SampledSoftmax {
+        SampledSoftmax {
+            above: 16_384,
+            samples: 1024,
+        }
+    }
+}
+
 /// `with` of `pretrain`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainParams {
-    /// The model to train.
-    pub model: String,
-    /// The params of each model, by its name; only those of the chosen model count.
-    #[serde(default)]
-    pub models: Map<String, Value>,
-    /// Names of the channels that are masked and predicted (MCP). A dense channel is predicted as
-    /// one of its quantile buckets.
+    #[serde(flatten)]
+    pub training: TrainingParams,
+    /// Names of the channels that are masked and predicted (MCP).
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub predict: Vec<String>,
     /// What is masked together: `per_step`, `per_channel` or `visit`.
@@ -42,65 +70,28 @@ pub struct PretrainParams {
     #[serde(default = "default_mask_rate")]
     #[schemars(range(min = 0.001, max = 0.9))]
     pub mask_rate: f64,
-    /// Width of the hidden states.
-    #[serde(default = "default_d_model")]
-    #[schemars(range(min = 1, max = 8192))]
-    pub d_model: usize,
-    /// Share of activations that are dropped in training.
-    #[serde(default = "default_dropout")]
-    #[schemars(range(min = 0.0, max = 0.9))]
-    pub dropout: f64,
-    /// Seed of initial weights, order, masks and dropout. Without it one is drawn from the stage key.
+    /// What is told of dense channels: `buckets` (the quantile bucket) or `squared` (the value).
     #[serde(default)]
-    pub seed: Option<u64>,
-    /// Passes over the training split.
-    #[serde(default = "default_epochs")]
-    #[schemars(range(min = 1))]
-    pub epochs: u64,
-    /// Stop after this many steps, wherever in an epoch that is; null: after the last epoch.
+    pub dense: DenseTarget,
+    /// Which heads learn by sampled softmax, and among how many classes.
     #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub max_steps: Option<u64>,
-    /// Sequences in a batch.
-    #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1))]
-    pub batch_size: usize,
-    /// How parameters are updated.
-    #[serde(default)]
-    pub optimizer: OptimizerParams,
+    pub sampled_softmax: SampledSoftmax,
     /// The most validation sequences that the heads are measured on after an epoch.
     #[serde(default = "default_valid_samples")]
     pub valid_samples: usize,
-    /// Stop when the validation loss has not fallen for this many epochs; null: never.
-    #[serde(default)]
-    #[schemars(range(min = 1))]
-    pub patience: Option<u64>,
-    /// Steps between checkpoints.
-    #[serde(default = "default_checkpoint_every")]
-    #[schemars(range(min = 1))]
-    pub checkpoint_every: u64,
 }
 
-pub(crate) fn default_mask_rate() -> f64 {
+fn default_mask_rate() -> f64 {
     0.15
 }
-pub(crate) fn default_d_model() -> usize {
-    64
-}
-pub(crate) fn default_dropout() -> f64 {
-    0.1
-}
-pub(crate) fn default_epochs() -> u64 {
-    3
-}
-pub(crate) fn default_batch_size() -> usize {
-    64
-}
-pub(crate) fn default_valid_samples() -> usize {
+fn default_valid_samples() -> usize {
     2000
 }
-pub(crate) fn default_checkpoint_every() -> u64 {
-    200
+
+impl Training for PretrainParams {
+    fn training(&self) -> &TrainingParams {
+        &self.training
+    }
 }
 
 impl PretrainParams {
@@ -121,13 +112,10 @@ impl PretrainParams {
             }
         }
         in_range("mask_rate", self.mask_rate, 0.001, 0.9)?;
-        in_range("dropout", self.dropout, 0.0, 0.9)?;
-        at_least_one("d_model", self.d_model as u64)?;
-        at_least_one("epochs", self.epochs)?;
-        at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
-        at_least_one("batch_size", self.batch_size as u64)?;
-        at_least_one("patience", self.patience.unwrap_or(1))?;
-        at_least_one("checkpoint_every", self.checkpoint_every)?;
-        self.optimizer.check()
+        at_least_one(
+            "sampled_softmax.samples",
+            self.sampled_softmax.samples as u64,
+        )?;
+        self.training.check()
     }
 }

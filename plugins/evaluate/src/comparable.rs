@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use crate::cell::{Cell, Sample, TaskPredictions};
 use crate::error::EvaluateError;
-use crate::predictions::{Prediction, PredictionFile, TaskPredictions};
 
 /// # Errors
-/// The first two cells whose test sets differ, and how: tasks, samples, or labels.
-pub fn check_comparable(cells: &[PredictionFile]) -> Result<(), EvaluateError> {
+/// The first two cells whose test sets differ, and how: tasks, kinds, classes, snapshots, entities, or
+/// labels.
+pub fn check_comparable(cells: &[Cell]) -> Result<(), EvaluateError> {
     let Some((first, others)) = cells.split_first() else {
-        return Err(EvaluateError::NoPredictions);
+        return Err(EvaluateError::NoInputs);
     };
     for (i, other) in (2..).zip(others) {
         if let Some(difference) = difference(first, other) {
@@ -24,46 +25,54 @@ pub fn check_comparable(cells: &[PredictionFile]) -> Result<(), EvaluateError> {
 }
 
 /// Cells without matrix values are told apart by their place.
-fn name(cell: &PredictionFile, place: usize) -> String {
+fn name(cell: &Cell, place: usize) -> String {
     if cell.matrix.is_empty() {
         format!("input {place}")
     } else {
-        format!("`{}`", cell.cell())
+        format!("`{}`", cell.name())
     }
 }
 
-fn difference(first: &PredictionFile, second: &PredictionFile) -> Option<String> {
-    let tasks = |cell: &PredictionFile| -> BTreeSet<String> {
-        cell.tests().map(|(task, _)| task.to_owned()).collect()
-    };
-    let (of_first, of_second) = (tasks(first), tasks(second));
-    if of_first != of_second {
-        let list = |tasks: BTreeSet<String>| tasks.into_iter().collect::<Vec<_>>().join(", ");
+fn difference(first: &Cell, second: &Cell) -> Option<String> {
+    if !first.tasks.keys().eq(second.tasks.keys()) {
+        let list = |cell: &Cell| cell.tasks.keys().cloned().collect::<Vec<_>>().join(", ");
         return Some(format!(
             "its test tasks are {}, the other's {}",
-            list(of_second),
-            list(of_first)
+            list(second),
+            list(first)
         ));
     }
-    let pairs = first.tests().zip(second.tests());
-    pairs.into_iter().find_map(|((task, a), (_, b))| {
-        differing_samples(a, b)
+    let pairs = first.tasks.iter().zip(second.tasks.values());
+    pairs.into_iter().find_map(|((task, a), b)| {
+        differing_kinds(a, b)
+            .or_else(|| differing_samples(a, b))
             .or_else(|| differing_labels(a, b))
             .map(|how| format!("task `{task}`: {how}"))
     })
 }
 
+fn differing_kinds(a: &TaskPredictions, b: &TaskPredictions) -> Option<String> {
+    if a.kind != b.kind {
+        let kind = |of: &TaskPredictions| format!("{:?}", of.kind).to_lowercase();
+        return Some(format!("it is a {} task, the other's {}", kind(b), kind(a)));
+    }
+    if a.classes() != b.classes() {
+        return Some(format!(
+            "its classes are {}, the other's {}",
+            b.classes().join(", "),
+            a.classes().join(", ")
+        ));
+    }
+    None
+}
+
 fn differing_samples(a: &TaskPredictions, b: &TaskPredictions) -> Option<String> {
-    let samples = |of: &TaskPredictions| -> BTreeSet<(String, i64)> {
-        of.rows
-            .iter()
-            .map(|row| (row.entity.clone(), row.snapshot_ms))
-            .collect()
-    };
-    let (of_a, of_b) = (samples(a), samples(b));
-    if of_a == of_b {
+    if a.samples == b.samples {
         return None;
     }
+    let set =
+        |of: &'_ TaskPredictions| -> BTreeSet<Sample> { of.samples.iter().cloned().collect() };
+    let (of_a, of_b) = (set(a), set(b));
     let (only_a, only_b) = (
         of_a.difference(&of_b).count(),
         of_b.difference(&of_a).count(),
@@ -72,37 +81,53 @@ fn differing_samples(a: &TaskPredictions, b: &TaskPredictions) -> Option<String>
     let example = example.map_or_else(String::new, |(entity, at)| {
         format!(", for example entity {entity} at {}", date(*at))
     });
+    let snapshots = differing_snapshots(&of_a, &of_b).unwrap_or_default();
     Some(format!(
         "its test set has {} samples, the other's {}: {only_b} are in this one alone, {only_a} in the other \
-         alone{example}",
+         alone{example}{snapshots}",
         of_b.len(),
         of_a.len()
     ))
 }
 
+/// Where the snapshots differ, the entities need not: then the splits were made otherwise.
+fn differing_snapshots(of_a: &BTreeSet<Sample>, of_b: &BTreeSet<Sample>) -> Option<String> {
+    let snapshots =
+        |of: &BTreeSet<Sample>| -> BTreeSet<i64> { of.iter().map(|sample| sample.1).collect() };
+    let (of_a, of_b) = (snapshots(of_a), snapshots(of_b));
+    let list = |of: &BTreeSet<i64>| of.iter().map(|at| date(*at)).collect::<Vec<_>>().join(", ");
+    (of_a != of_b).then(|| {
+        format!(
+            "; its test snapshots are {}, the other's {}",
+            list(&of_b),
+            list(&of_a)
+        )
+    })
+}
+
 fn differing_labels(a: &TaskPredictions, b: &TaskPredictions) -> Option<String> {
-    // The samples are the same, and sorted.
-    let pairs = a
-        .rows
-        .iter()
-        .zip(&b.rows)
-        .filter(|(a, b)| a.label != b.label);
-    let differing: Vec<(&Prediction, &Prediction)> = pairs.collect();
-    let (a, b) = differing.first()?;
+    // The samples are the same, and sorted; so are the classes.
+    let pairs = a.columns.iter().zip(&b.columns).flat_map(|(a, b)| {
+        let labels = a.labels.iter().zip(&b.labels).enumerate();
+        labels.map(move |(i, (of_a, of_b))| (i, a.class.as_deref(), *of_a, *of_b))
+    });
+    let differing: Vec<_> = pairs.filter(|(_, _, a, b)| a != b).collect();
+    let &(i, class, of_a, of_b) = differing.first()?;
     let label =
         |label: Option<f32>| label.map_or_else(|| "none".to_owned(), |label| label.to_string());
+    let (entity, snapshot_ms) = &a.samples[i];
+    let of_class = class.map_or_else(String::new, |class| format!(", class `{class}`"));
     Some(format!(
-        "{} labels differ, for example entity {} at {}: {} here, {} there",
+        "{} labels differ, for example entity {entity} at {}{of_class}: {} here, {} there",
         differing.len(),
-        a.entity,
-        date(a.snapshot_ms),
-        label(b.label),
-        label(a.label)
+        date(*snapshot_ms),
+        label(of_b),
+        label(of_a)
     ))
 }
 
 /// The day of a snapshot, by Howard Hinnant's civil_from_days.
-fn date(millis: i64) -> String {
+pub(crate) fn date(millis: i64) -> String {
     let days = millis.div_euclid(86_400_000) + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);

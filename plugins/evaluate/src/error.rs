@@ -5,8 +5,26 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
-    #[error("no predictions were given")]
-    NoPredictions,
+    #[error(
+        "there is nothing to evaluate: give the stage `predictions`, or `embeddings` with their `dataset`"
+    )]
+    NoInputs,
+    #[error(
+        "embeddings are evaluated by a probe, which needs labels: give the stage the input `dataset` that they \
+         were exported from"
+    )]
+    NoDataset,
+    #[error(transparent)]
+    Dataset(#[from] supermoe_channels::DatasetError),
+    /// The embeddings are not those of the dataset, or not enough for a probe.
+    #[error("{cell}: {problem}")]
+    Embeddings { cell: String, problem: String },
+    /// A worker thread could not be started.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+    /// Asked to leave.
+    #[error("stopped, as asked")]
+    Stopped,
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
         action: &'static str,

@@ -1,20 +1,25 @@
-//! Plugin `evaluate`: metrics from predictions, one table for all that may stand in one.
+//! Plugin `evaluate`: metrics from predictions, and from embeddings by a probe; one table for all that
+//! may stand in one.
 //!
-//! `predictions` reads them, `comparable` refuses what cannot be compared, `score` measures, `report`
-//! groups and writes.
+//! `predictions` and `embeddings` read, `probe` turns embeddings into predictions, `comparable` refuses
+//! what cannot be compared, `score` and `curves` measure, `report` and `groups` put together.
 
+mod cell;
+mod cholesky;
 mod comparable;
+mod curves;
+mod embeddings;
 mod error;
+mod groups;
+mod json_text;
+mod linear_probe;
 mod markdown;
+mod parquet_table;
 mod plugin;
 mod predictions;
+mod probe;
 mod report;
 mod score;
 
-pub use comparable::check_comparable;
-pub use error::EvaluateError;
-pub use markdown::markdown;
-pub use plugin::plugin;
-pub use predictions::{Prediction, PredictionFile, Split, TaskPredictions};
-pub use report::{Group, METRIC_VERSION, Report, Row, Summary, report};
-pub use score::{Metric, TaskScore, score};
+pub use plugin::{REVISION, plugin};
+pub use report::METRIC_VERSION;

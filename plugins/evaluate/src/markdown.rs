@@ -2,71 +2,127 @@
 
 use std::fmt::Write as _;
 
-use crate::report::{Group, Report, Summary, name};
+use supermoe_channels::TaskKind;
+
+use crate::cell::Source;
+use crate::groups::{Group, Summaries, Summary};
+use crate::report::{Report, Task};
 use crate::score::Metric;
 
 /// One table of AUC, one of every metric by task.
 pub fn markdown(report: &Report) -> String {
-    let mut text = String::from("# Evaluation\n\n## Test AUC\n\n");
+    let mut text = String::from("# Evaluation\n");
     auc_table(report, &mut text);
     for task in &report.tasks {
-        let rate = task.positives as f64 / task.samples.max(1) as f64;
         // Writing to a String does not fail; so below.
         let _ = write!(
             text,
-            "\n## {}\n\n{} test samples with a label, {rate:.3} of them positive",
+            "\n## {}\n\n{}.\n\n",
             escaped(&task.name),
-            task.samples
+            test_set(task)
         );
-        if task.unlabelled > 0 {
-            let _ = write!(text, "; {} have no label", task.unlabelled);
+        metrics_table(report, task, &mut text);
+        if !task.classes.is_empty() {
+            text.push_str("\nEach class against the rest:\n\n");
+            classes_table(report, task, &mut text);
         }
-        text.push_str(".\n\n");
-        task_table(report, &task.name, &mut text);
     }
     if !report.warnings.is_empty() {
         text.push_str("\n## Warnings\n\n");
         report
             .warnings
             .iter()
-            .for_each(|warning| text.push_str(&format!("- {warning}\n")));
+            .for_each(|warning| text.push_str(&format!("- {}\n", one_line(warning))));
+    }
+    text
+}
+
+fn test_set(task: &Task) -> String {
+    let mut text = format!("{} test samples with a label", task.samples);
+    match (task.positives, task.mean.zip(task.deviation)) {
+        (Some(positives), _) => {
+            let rate = positives as f64 / task.samples.max(1) as f64;
+            let _ = write!(text, ", {rate:.3} of them positive");
+        }
+        (None, Some((mean, deviation))) => {
+            let _ = write!(text, ", their mean {mean:.4}, deviation {deviation:.4}");
+        }
+        (None, None) if task.kind == TaskKind::Multiclass => {
+            let _ = write!(
+                text,
+                ", of {} classes; log-loss is that of the true class, the others are means over the classes",
+                task.classes.len()
+            );
+        }
+        (None, None) => {}
+    }
+    if task.unlabelled > 0 {
+        let _ = write!(text, "; {} have no label", task.unlabelled);
     }
     text
 }
 
 fn auc_table(report: &Report, text: &mut String) {
-    let tasks = report.tasks.iter().map(|task| escaped(&task.name));
+    let tasks = report.tasks.iter();
+    let tasks: Vec<&Task> = tasks
+        .filter(|task| task.kind != TaskKind::Regression)
+        .collect();
+    if tasks.is_empty() {
+        return;
+    }
+    text.push_str("\n## Test AUC\n\n");
+    let names = tasks.iter().map(|task| escaped(&task.name));
     let head: Vec<String> = [cell_head(report)]
         .into_iter()
-        .chain(tasks)
+        .chain(names)
         .chain(["mean".to_owned()])
         .collect();
     let rows = report.groups.iter().map(|group| {
-        let tasks = report
-            .tasks
+        let of_tasks = tasks
             .iter()
-            .map(|task| written(group.tasks[task.name.as_str()][Metric::Auc.name()]));
+            .map(|task| written(group.tasks[&task.name][&Metric::Auc]));
         [row_name(group)]
             .into_iter()
-            .chain(tasks)
+            .chain(of_tasks)
             .chain([written(group.mean_auc)])
             .collect()
     });
     table(&head, rows.collect(), text);
 }
 
-fn task_table(report: &Report, task: &str, text: &mut String) {
-    let titles = Metric::ALL
-        .into_iter()
-        .map(|metric| metric.title().to_owned());
+fn metrics_table(report: &Report, task: &Task, text: &mut String) {
+    let metrics = Metric::of(task.kind);
+    let titles = metrics.iter().map(|metric| metric.title().to_owned());
     let head: Vec<String> = [cell_head(report)].into_iter().chain(titles).collect();
     let rows = report.groups.iter().map(|group| {
-        let values = Metric::ALL
-            .into_iter()
-            .map(|metric| written(group.tasks[task][metric.name()]));
+        let values = written_all(metrics, &group.tasks[&task.name]);
         [row_name(group)].into_iter().chain(values).collect()
     });
     table(&head, rows.collect(), text);
+}
+
+fn classes_table(report: &Report, task: &Task, text: &mut String) {
+    let metrics = Metric::of(task.kind);
+    let titles = metrics.iter().map(|metric| metric.title().to_owned());
+    let head = ["class".to_owned(), cell_head(report), "samples".to_owned()];
+    let head: Vec<String> = head.into_iter().chain(titles).collect();
+    let rows = task.classes.iter().flat_map(|class| {
+        report.groups.iter().map(move |group| {
+            let names = [
+                escaped(&class.name),
+                row_name(group),
+                class.positives.to_string(),
+            ];
+            let values = written_all(metrics, &group.classes[&task.name][&class.name]);
+            names.into_iter().chain(values).collect()
+        })
+    });
+    table(&head, rows.collect(), text);
+}
+
+fn written_all(metrics: &[Metric], summaries: &Summaries) -> Vec<String> {
+    let metrics = metrics.iter();
+    metrics.map(|metric| written(summaries[metric])).collect()
 }
 
 /// The axes that the rows differ in.
@@ -83,15 +139,16 @@ fn cell_head(report: &Report) -> String {
 }
 
 fn row_name(group: &Group) -> String {
-    let name = if group.matrix.is_empty() {
-        "predictions".to_owned()
-    } else {
-        escaped(&name(&group.matrix))
+    let name = match (group.source, group.name()) {
+        (Source::Predictions, name) if name.is_empty() => "predictions".to_owned(),
+        (Source::Predictions, name) => name,
+        (Source::Embeddings, name) if name.is_empty() => "probe of embeddings".to_owned(),
+        (Source::Embeddings, name) => format!("probe of embeddings, {name}"),
     };
     if group.cells > 1 {
-        format!("{name} ({} cells)", group.cells)
+        format!("{} ({} cells)", escaped(&name), group.cells)
     } else {
-        name
+        escaped(&name)
     }
 }
 
@@ -118,5 +175,9 @@ fn table(head: &[String], rows: Vec<Vec<String>>, text: &mut String) {
 
 /// Names come from the user; a bar would begin another column, a line break another row.
 fn escaped(name: &str) -> String {
-    name.replace('|', "\\|").replace(['\n', '\r'], " ")
+    one_line(name).replace('|', "\\|")
+}
+
+fn one_line(text: &str) -> String {
+    text.replace(['\n', '\r'], " ")
 }

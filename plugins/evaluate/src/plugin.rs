@@ -4,36 +4,68 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use supermoe_channels::Dataset;
 use supermoe_plugin::event::LogLevel;
+use supermoe_plugin::manifest::InputPort;
 use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, Context, PluginError, manifest};
 
+use crate::cell::{Cell, Source};
+use crate::embeddings::Embeddings;
 use crate::error::EvaluateError;
+use crate::json_text::json_text;
 use crate::markdown::markdown;
-use crate::predictions::PredictionFile;
+use crate::predictions::read_predictions;
+use crate::probe::probe;
 use crate::report::{Report, report};
 
 /// Raised when the report of the same inputs changes.
-const REVISION: &str = "1";
+pub const REVISION: &str = "2";
 
-/// It takes none: what is measured follows from the predictions.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Params {}
+struct Params {
+    /// Penalty of the probe that is fitted on embeddings: minimised is the sum of losses + probe_l2 / 2 *
+    /// |weights|², on embeddings scaled to mean 0 and deviation 1 (scikit-learn's 1 / C).
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.000001, max = 1000000000.0))]
+    probe_l2: f64,
+}
+
+fn one() -> f64 {
+    1.0
+}
 
 /// The plugin `evaluate`.
 pub fn plugin() -> BuiltIn {
+    let several = |port_type, description: &str| InputPort {
+        port_type,
+        required: false,
+        many: true,
+        description: description.to_owned(),
+    };
     let manifest = manifest("evaluate")
         .description(
-            "Measures predictions on the test split and puts comparable cells into one table",
+            "Measures predictions and embeddings on the test split and puts comparable cells into one table",
         )
         .version(env!("CARGO_PKG_VERSION"))
         .revision(REVISION)
-        .many_inputs("predictions", PortType::Predictions)
-        .describe(
+        .input_port(
             "predictions",
-            "Of one cell, or of all cells of a stage (stage.*.predictions) with one test set",
+            several(
+                PortType::Predictions,
+                "Of one cell, or of all cells of a stage (stage.*.predictions) with one test set",
+            ),
         )
+        .input_port(
+            "embeddings",
+            several(
+                PortType::Embeddings,
+                "Of one cell or of several: a linear probe a task is fitted on train and measured on test",
+            ),
+        )
+        .optional_input("dataset", PortType::Dataset)
+        .describe("dataset", "What the embeddings were exported from: the probe's labels")
         .output("report", PortType::Report)
         .describe("report", "report.json for programs, report.md for people")
         .params::<Params>()
@@ -42,18 +74,20 @@ pub fn plugin() -> BuiltIn {
 }
 
 fn run(context: &mut Context) -> Result<(), PluginError> {
-    let Params {} = context.params()?;
-    let mut inputs = Vec::new();
-    for artifact in context.inputs("predictions") {
-        if context.stop_requested() {
-            return Err(PluginError::stopped());
-        }
-        inputs.push(PredictionFile::read(
-            &artifact.path,
-            artifact.matrix.clone(),
-        )?);
+    let Params { probe_l2 } = context.params()?;
+    if !(1e-6..=1e9).contains(&probe_l2) {
+        return Err(PluginError::new(format!(
+            "`probe_l2`: expected a number from 0.000001 to 1000000000, found {probe_l2}"
+        )));
     }
-    let report = report(&inputs)?;
+    let threads = rayon::ThreadPoolBuilder::new()
+        .num_threads(context.threads())
+        .build()?;
+    let made = threads.install(|| evaluate(context, probe_l2));
+    let report = match made {
+        Err(EvaluateError::Stopped) => return Err(PluginError::stopped()),
+        made => made?,
+    };
     report
         .warnings
         .iter()
@@ -63,26 +97,75 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
     Ok(())
 }
 
-/// `test/<task>/<metric>`; with several groups the name is followed by the group: `[model=ple]`.
+fn evaluate(context: &Context, probe_l2: f64) -> Result<Report, EvaluateError> {
+    let stop = || {
+        if context.stop_requested() {
+            return Err(EvaluateError::Stopped);
+        }
+        Ok(())
+    };
+    let mut cells: Vec<Cell> = Vec::new();
+    for artifact in context.inputs("predictions") {
+        stop()?;
+        cells.push(read_predictions(&artifact.path, artifact.matrix.clone())?);
+    }
+    let mut warnings = Vec::new();
+    if !context.inputs("embeddings").is_empty() {
+        let folder = context
+            .optional_input("dataset")
+            .ok_or(EvaluateError::NoDataset)?;
+        let dataset = Dataset::open(folder)?;
+        // Beside predictions the probe answers for their tasks, which need not be all.
+        let tasks = cells.first().map(|cell| cell.tasks.clone());
+        let wanted = |task: &str| tasks.as_ref().is_none_or(|tasks| tasks.contains_key(task));
+        for artifact in context.inputs("embeddings") {
+            stop()?;
+            let embeddings = Embeddings::read(&artifact.path, artifact.matrix.clone())?;
+            let (cell, of_cell) = probe(&embeddings, &dataset, wanted, probe_l2)?;
+            cells.push(cell);
+            warnings.extend(of_cell);
+        }
+    }
+    stop()?;
+    let mut report = report(&cells)?;
+    report.warnings.extend(warnings);
+    Ok(report)
+}
+
+/// `test/<task>/<metric>` and `test/<task>/<class>/<metric>`, `probe/...` for embeddings; where there are
+/// several groups the name is followed by the group: `[model=ple]`.
 fn send_metrics(context: &Context, report: &Report) {
     for group in &report.groups {
-        let of_group = match report.groups.len() {
-            1 => String::new(),
-            _ => format!("[{}]", crate::report::name(&group.matrix)),
+        let prefix = match group.source {
+            Source::Predictions => "test",
+            Source::Embeddings => "probe",
         };
-        for (task, metrics) in &group.tasks {
-            for (metric, summary) in metrics {
+        let like = report
+            .groups
+            .iter()
+            .filter(|other| other.source == group.source);
+        let of_group = match like.count() {
+            1 => String::new(),
+            _ => format!("[{}]", group.name()),
+        };
+        let tasks = group
+            .tasks
+            .iter()
+            .map(|(task, found)| (task.clone(), found));
+        let classes = group.classes.iter().flat_map(|(task, classes)| {
+            let classes = classes.iter();
+            classes.map(move |(class, found)| (format!("{task}/{class}"), found))
+        });
+        for (name, found) in tasks.chain(classes) {
+            for (metric, summary) in found {
                 if let Some(summary) = summary {
-                    context.metric(
-                        &format!("test/{task}/{metric}{of_group}"),
-                        summary.mean,
-                        None,
-                    );
+                    let name = format!("{prefix}/{name}/{}{of_group}", metric.name());
+                    context.metric(&name, summary.mean, None);
                 }
             }
         }
         if let Some(summary) = group.mean_auc {
-            context.metric(&format!("test/mean_auc{of_group}"), summary.mean, None);
+            context.metric(&format!("{prefix}/mean_auc{of_group}"), summary.mean, None);
         }
     }
 }
@@ -96,11 +179,11 @@ fn write(report: &Report, folder: &Path) -> Result<(), EvaluateError> {
             source,
         })
     };
-    let json = serde_json::to_string_pretty(report).map_err(|source| EvaluateError::Io {
+    let json = json_text(report).map_err(|source| EvaluateError::Io {
         action: "write",
         path: folder.join("report.json"),
         source: source.into(),
     })?;
-    write("report.json", json + "\n")?;
+    write("report.json", json)?;
     write("report.md", markdown(report))
 }

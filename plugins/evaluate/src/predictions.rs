@@ -1,251 +1,270 @@
 //! `predictions.parquet` of a predictions artifact: entity, snapshot, split, task, class, label, score.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMillisecondType};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, TimestampMillisecondType};
 use indexmap::IndexMap;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use serde_json::Value;
+use supermoe_channels::{Split, TaskKind};
+use supermoe_metrics::LARGEST_NUMBER;
 
+use crate::cell::{Cell, Column, Sample, Source, TaskPredictions};
 use crate::error::EvaluateError;
+use crate::parquet_table::{
+    SNAPSHOT_TYPE, TakeIn, column_of, malformed, read, texts, texts_or_null,
+};
 
 /// The file within the artifact.
 pub const PREDICTIONS_FILE: &str = "predictions.parquet";
+/// The file's entry with the kind of each task, as a JSON map from name to kind.
+pub const TASKS_ENTRY: &str = "supermoe.tasks";
 
-/// One cell's predictions.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct PredictionFile {
-    /// The cell's matrix values; empty where there is one cell.
-    pub matrix: IndexMap<String, Value>,
-    /// By split and task.
-    pub tasks: BTreeMap<(Split, String), TaskPredictions>,
+/// Reads the test split of a predictions artifact.
+///
+/// # Errors
+/// A missing or damaged file, a column that is missing or of another type, labels and scores that are
+/// none of the task's kind, a sample that stands there twice, or no test split.
+pub fn read_predictions(
+    artifact: &Path,
+    matrix: IndexMap<String, Value>,
+) -> Result<Cell, EvaluateError> {
+    let path = artifact.join(PREDICTIONS_FILE);
+    let rows: Rows = read(&path)?;
+    if rows.count == 0 {
+        return Err(malformed(&path, "it has no rows".to_owned()));
+    }
+    let mut cell = Cell {
+        source: Source::Predictions,
+        matrix,
+        tasks: BTreeMap::new(),
+    };
+    for (name, task) in rows.tasks {
+        if task.tests.is_empty() {
+            continue;
+        }
+        let kind = rows.kinds.get(&name).copied();
+        let predictions = task
+            .finish(kind)
+            .map_err(|problem| malformed(&path, problem.of(&name)))?;
+        cell.tasks.insert(name, predictions);
+    }
+    if cell.tasks.is_empty() {
+        return Err(EvaluateError::NoTest { cell: cell.name() });
+    }
+    Ok(cell)
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Split {
-    Train,
-    Valid,
-    Test,
+/// The file's rows, task by task.
+#[derive(Default)]
+struct Rows {
+    count: usize,
+    kinds: BTreeMap<String, TaskKind>,
+    tasks: BTreeMap<String, TaskRows>,
+    /// Entities and classes, each held once.
+    names: HashSet<Arc<str>>,
 }
 
-impl Split {
-    pub fn name(self) -> &'static str {
+#[derive(Default)]
+struct TaskRows {
+    /// Some row, of whatever split, has a label that is neither 0 nor 1.
+    has_numbers: bool,
+    has_classes: bool,
+    tests: Vec<Row>,
+}
+
+struct Row {
+    class: Option<Arc<str>>,
+    sample: Sample,
+    label: Option<f32>,
+    score: f64,
+}
+
+/// What is wrong with a task.
+enum Problem {
+    Score(Arc<str>, f64, &'static str),
+    Label(f32, &'static str),
+    Other(String),
+}
+
+impl Problem {
+    fn of(self, task: &str) -> String {
         match self {
-            Split::Train => "train",
-            Split::Valid => "valid",
-            Split::Test => "test",
+            Problem::Score(entity, score, expected) => format!(
+                "the score of entity {entity}, task `{task}`, is {score}; expected {expected}"
+            ),
+            Problem::Label(label, expected) => {
+                format!("label {label} of task `{task}`; expected {expected}")
+            }
+            Problem::Other(words) => format!("task `{task}`: {words}"),
         }
     }
 }
 
-/// Sorted by entity and snapshot.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct TaskPredictions {
-    pub rows: Vec<Prediction>,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prediction {
-    pub entity: String,
-    /// Milliseconds from 1970-01-01 UTC.
-    pub snapshot_ms: i64,
-    /// `None` where the sample has no label for the task.
-    pub label: Option<f32>,
-    pub score: f64,
-}
-
-impl PredictionFile {
-    /// Reads a predictions artifact.
-    ///
-    /// # Errors
-    /// A missing or damaged file, a column that is missing or of another type, a class (multiclass tasks
-    /// are not evaluated), a label that is neither 0 nor 1, a score that is no probability, or a sample
-    /// that stands there twice.
-    pub fn read(artifact: &Path, matrix: IndexMap<String, Value>) -> Result<Self, EvaluateError> {
-        let path = artifact.join(PREDICTIONS_FILE);
-        // The Parquet reader asserts some of what a damaged file may say of itself.
-        let read = catch_unwind(AssertUnwindSafe(|| Self::decode(&path, matrix)));
-        read.unwrap_or_else(|_| {
-            let problem = "it is damaged: its Parquet metadata contradict themselves".to_owned();
-            Err(EvaluateError::Malformed { path, problem })
-        })
-    }
-
-    fn decode(path: &Path, matrix: IndexMap<String, Value>) -> Result<Self, EvaluateError> {
-        let malformed = |problem: String| EvaluateError::Malformed {
-            path: path.to_owned(),
-            problem,
-        };
-        let file = File::open(path).map_err(|source| EvaluateError::Io {
-            action: "open",
-            path: path.to_owned(),
-            source,
+impl TakeIn for Rows {
+    fn entry(&mut self, key: &str, value: &str) -> Result<(), String> {
+        if key != TASKS_ENTRY {
+            return Ok(());
+        }
+        self.kinds = serde_json::from_str(value).map_err(|error| {
+            format!("its entry `{TASKS_ENTRY}` is no map from task to kind: {error}")
         })?;
-        // Types come from Parquet's own schema: Arrow's copy of it may be damaged without notice.
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-            .and_then(|builder| builder.build());
-        let mut predictions = Self {
-            matrix,
-            tasks: BTreeMap::new(),
-        };
-        for batch in reader.map_err(|error| malformed(error.to_string()))? {
-            let batch = batch.map_err(|error| malformed(error.to_string()))?;
-            predictions.add(&batch).map_err(malformed)?;
-        }
-        predictions.finish().map_err(malformed)?;
-        Ok(predictions)
+        Ok(())
     }
 
-    fn add(&mut self, batch: &RecordBatch) -> Result<(), String> {
+    fn batch(&mut self, batch: &RecordBatch) -> Result<(), String> {
         let entities = texts(batch, "entity")?;
-        let timestamp = DataType::Timestamp(TimeUnit::Millisecond, None);
-        let snapshots = column(batch, "snapshot", &timestamp)?;
+        let snapshots = column_of(batch, "snapshot", &SNAPSHOT_TYPE)?;
         let snapshots = snapshots.as_primitive::<TimestampMillisecondType>();
         let (splits, tasks) = (texts(batch, "split")?, texts(batch, "task")?);
-        if texts_or_null(batch, "class")?.null_count() < batch.num_rows() {
-            return Err("it has classes: multiclass tasks are not evaluated".to_owned());
-        }
-        let labels = column(batch, "label", &DataType::Float32)?.as_primitive::<Float32Type>();
-        let scores = column(batch, "score", &DataType::Float64)?.as_primitive::<Float64Type>();
+        let classes = texts_or_null(batch, "class")?;
+        let labels = column_of(batch, "label", &DataType::Float32)?.as_primitive::<Float32Type>();
+        let scores = column_of(batch, "score", &DataType::Float64)?.as_primitive::<Float64Type>();
         if snapshots.null_count() + scores.null_count() > 0 {
             return Err("a snapshot or score is NULL".to_owned());
         }
+        self.count += batch.num_rows();
         for row in 0..batch.num_rows() {
-            let split = match splits.value(row) {
-                "train" => Split::Train,
-                "valid" => Split::Valid,
-                "test" => Split::Test,
-                other => return Err(format!("split `{other}`; expected train, valid or test")),
-            };
+            let name = tasks.value(row);
+            if !self.tasks.contains_key(name) {
+                self.tasks.insert(name.to_owned(), TaskRows::default());
+            }
+            let task = self.tasks.entry(name.to_owned()).or_default();
             let label = labels.is_valid(row).then(|| labels.value(row));
-            if let Some(label) = label.filter(|&label| label != 0.0 && label != 1.0) {
-                return Err(format!(
-                    "label {label} of task `{}`; expected 0, 1 or NULL",
-                    tasks.value(row)
-                ));
+            task.has_numbers |= label.is_some_and(|label| label != 0.0 && label != 1.0);
+            task.has_classes |= classes.is_valid(row);
+            if Split::from_str(splits.value(row))? != Split::Test {
+                continue;
             }
-            let (entity, task, score) = (entities.value(row), tasks.value(row), scores.value(row));
-            if !(0.0..=1.0).contains(&score) {
-                return Err(format!(
-                    "the score of entity {entity}, task `{task}`, is {score}; expected a probability from 0 to 1"
-                ));
-            }
-            let prediction = Prediction {
-                entity: entity.to_owned(),
-                snapshot_ms: snapshots.value(row),
+            let class = classes
+                .is_valid(row)
+                .then(|| held_once(&mut self.names, classes.value(row)));
+            let entity = held_once(&mut self.names, entities.value(row));
+            task.tests.push(Row {
+                class,
+                sample: (entity, snapshots.value(row)),
                 label,
-                score,
-            };
-            self.tasks
-                .entry((split, tasks.value(row).to_owned()))
-                .or_default()
-                .rows
-                .push(prediction);
+                score: scores.value(row),
+            });
         }
         Ok(())
     }
+}
 
-    fn finish(&mut self) -> Result<(), String> {
-        if self.tasks.is_empty() {
-            return Err("it has no rows".to_owned());
-        }
-        for ((split, task), predictions) in &mut self.tasks {
-            let rows = &mut predictions.rows;
-            rows.sort_by(|a, b| a.sample().cmp(&b.sample()));
-            if let Some(pair) = rows
+fn held_once(names: &mut HashSet<Arc<str>>, name: &str) -> Arc<str> {
+    if let Some(held) = names.get(name) {
+        return Arc::clone(held);
+    }
+    let held: Arc<str> = name.into();
+    names.insert(Arc::clone(&held));
+    held
+}
+
+impl TaskRows {
+    fn finish(mut self, kind: Option<TaskKind>) -> Result<TaskPredictions, Problem> {
+        let kind = kind.unwrap_or(match (self.has_classes, self.has_numbers) {
+            (true, _) => TaskKind::Multiclass,
+            (false, true) => TaskKind::Regression,
+            (false, false) => TaskKind::Binary,
+        });
+        self.tests.iter().try_for_each(|row| check_row(kind, row))?;
+        self.tests
+            .sort_by(|a, b| (&a.class, &a.sample).cmp(&(&b.class, &b.sample)));
+        let mut samples: Vec<Sample> = Vec::new();
+        let mut columns = Vec::new();
+        for of_class in self.tests.chunk_by(|a, b| a.class == b.class) {
+            let class = of_class[0].class.clone();
+            if let Some(pair) = of_class
                 .windows(2)
-                .find(|pair| pair[0].sample() == pair[1].sample())
+                .find(|pair| pair[0].sample == pair[1].sample)
             {
-                let (entity, split) = (&pair[0].entity, split.name());
-                return Err(format!(
-                    "entity {entity} stands twice at one snapshot in {split}, task `{task}`"
-                ));
+                return Err(twice(&pair[0]));
             }
+            if columns.is_empty() {
+                samples = of_class.iter().map(|row| row.sample.clone()).collect();
+            } else if !samples.iter().eq(of_class.iter().map(|row| &row.sample)) {
+                let other = of_class.len();
+                let name = class.as_deref().unwrap_or_default();
+                return Err(Problem::Other(format!(
+                    "class `{name}` has other test samples ({other}) than the first class ({}); expected a row for \
+                     each sample and class",
+                    samples.len()
+                )));
+            }
+            columns.push(Column {
+                class: class.as_deref().map(str::to_owned),
+                labels: of_class.iter().map(|row| row.label).collect(),
+                scores: of_class.iter().map(|row| row.score).collect(),
+            });
         }
-        Ok(())
-    }
-
-    /// Tasks in the test split, by name.
-    pub fn tests(&self) -> impl Iterator<Item = (&str, &TaskPredictions)> {
-        let tests = self
-            .tasks
-            .iter()
-            .filter(|((split, _), _)| *split == Split::Test);
-        tests.map(|((_, task), predictions)| (task.as_str(), predictions))
-    }
-
-    /// As in messages and tables: `model=ple, seed=1`.
-    pub fn cell(&self) -> String {
-        if self.matrix.is_empty() {
-            return "predictions".to_owned();
+        if kind == TaskKind::Multiclass {
+            check_one_class_is_true(&samples, &columns)?;
         }
-        let values = self
-            .matrix
-            .iter()
-            .map(|(axis, value)| format!("{axis}={}", plain(value)));
-        values.collect::<Vec<_>>().join(", ")
+        Ok(TaskPredictions {
+            kind,
+            samples,
+            columns,
+        })
     }
 }
 
-/// A matrix value as people write it: text without quotes.
-pub fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+fn twice(row: &Row) -> Problem {
+    let of_class = row
+        .class
+        .as_ref()
+        .map_or_else(String::new, |class| format!(", class `{class}`"));
+    Problem::Other(format!(
+        "entity {} stands twice at one snapshot in test{of_class}",
+        row.sample.0
+    ))
 }
 
-impl Prediction {
-    /// What makes a sample one.
-    pub fn sample(&self) -> (&str, i64) {
-        (&self.entity, self.snapshot_ms)
+fn check_row(kind: TaskKind, row: &Row) -> Result<(), Problem> {
+    if row.class.is_some() != (kind == TaskKind::Multiclass) {
+        return Err(Problem::Other(match kind {
+            TaskKind::Multiclass => "some rows have a class and some have none".to_owned(),
+            _ => "it is no multiclass task, and has classes".to_owned(),
+        }));
     }
-}
-
-fn column<'a>(
-    batch: &'a RecordBatch,
-    name: &str,
-    data_type: &DataType,
-) -> Result<&'a ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    if column.data_type() != data_type {
-        return Err(format!(
-            "column `{name}` is {}; expected {data_type}",
-            column.data_type()
+    let entity = || row.sample.0.clone();
+    if kind == TaskKind::Regression {
+        if row.score.is_nan() || row.score.abs() > LARGEST_NUMBER {
+            let expected = "a finite number of at most 1e150 in size";
+            return Err(Problem::Score(entity(), row.score, expected));
+        }
+        if let Some(label) = row.label.filter(|label| !label.is_finite()) {
+            return Err(Problem::Label(label, "a finite number or NULL"));
+        }
+        return Ok(());
+    }
+    if let Some(label) = row.label.filter(|&label| label != 0.0 && label != 1.0) {
+        return Err(Problem::Label(label, "0, 1 or NULL"));
+    }
+    if !(0.0..=1.0).contains(&row.score) {
+        return Err(Problem::Score(
+            entity(),
+            row.score,
+            "a probability from 0 to 1",
         ));
     }
-    Ok(column)
+    Ok(())
 }
 
-fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {
-    let texts = texts_or_null(batch, name)?;
-    if texts.null_count() > 0 {
-        return Err(format!("column `{name}` has NULLs"));
+/// Of a sample's classes at most one is true, and all have a label or none.
+fn check_one_class_is_true(samples: &[Sample], columns: &[Column]) -> Result<(), Problem> {
+    for (i, (entity, _)) in samples.iter().enumerate() {
+        let labels = || columns.iter().map(|column| column.labels[i]);
+        let wrong = if labels().filter(|&label| label == Some(1.0)).count() > 1 {
+            "more than one true class"
+        } else if labels().any(|label| label.is_none()) && labels().any(|label| label.is_some()) {
+            "a label for some classes and none for others"
+        } else {
+            continue;
+        };
+        return Err(Problem::Other(format!("entity {entity} has {wrong}")));
     }
-    Ok(texts)
-}
-
-fn texts_or_null(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    let is_text = matches!(
-        column.data_type(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Null
-    );
-    if !is_text {
-        return Err(format!(
-            "column `{name}` is {}; expected text",
-            column.data_type()
-        ));
-    }
-    let texts = cast(column, &DataType::Utf8).map_err(|error| error.to_string())?;
-    Ok(texts.as_string::<i32>().clone())
+    Ok(())
 }

@@ -4,23 +4,24 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
+use supermoe_channels::TaskKind;
+
+use crate::cell::{Cell, Column, Source, TaskPredictions, matrix_text};
 use crate::comparable::check_comparable;
+use crate::curves::{Curves, curves};
 use crate::error::EvaluateError;
-use crate::predictions::{PredictionFile, plain};
-use crate::score::{Metric, score};
+use crate::groups::{Group, groups};
+use crate::score::{Metric, Values, score};
 
 /// Raised when a metric is defined in another way: reports of two versions are not to be compared.
-pub const METRIC_VERSION: u32 = 1;
-
-/// The matrix axis that repeats a cell rather than making it another.
-const SEED_AXIS: &str = "seed";
+pub const METRIC_VERSION: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     pub metric_version: u32,
     /// Of the test split.
     pub tasks: Vec<Task>,
-    /// One per input, in the workflow's order.
+    /// One per input, in the workflow's order; predictions first.
     pub cells: Vec<Row>,
     /// Cells that differ in their seed alone, in the order of their first.
     pub groups: Vec<Group>,
@@ -31,168 +32,193 @@ pub struct Report {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Task {
     pub name: String,
+    pub kind: TaskKind,
+    /// Samples with a label.
     pub samples: u64,
-    pub positives: u64,
     pub unlabelled: u64,
+    /// Of a binary task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub positives: Option<u64>,
+    /// Of a multiclass task.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<Class>,
+    /// Mean label of a regression task.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean: Option<f64>,
+    /// Standard deviation of a regression task's labels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<f64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Class {
+    pub name: String,
+    pub positives: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Row {
+    pub source: Source,
     pub matrix: IndexMap<String, Value>,
+    /// The place among the inputs of its port, from 1, where several have the same matrix values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
     /// By task, then by metric; null where the metric is not defined.
-    pub tasks: IndexMap<String, IndexMap<&'static str, Option<f64>>>,
+    pub tasks: IndexMap<String, Values>,
+    /// By multiclass task, by class, by metric.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub classes: IndexMap<String, IndexMap<String, Values>>,
     /// Mean AUC over the tasks that have one.
     pub mean_auc: Option<f64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Group {
-    /// The matrix values without the seed.
-    pub matrix: IndexMap<String, Value>,
-    pub cells: u64,
-    pub tasks: IndexMap<String, IndexMap<&'static str, Option<Summary>>>,
-    pub mean_auc: Option<Summary>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Summary {
-    pub mean: f64,
-    /// Sample standard deviation (n - 1); null for one cell.
-    pub deviation: Option<f64>,
+    pub curves: Vec<Curves>,
 }
 
 /// # Errors
-/// Cells that cannot be compared, no test predictions, a score that is no probability.
-pub fn report(inputs: &[PredictionFile]) -> Result<Report, EvaluateError> {
-    check_comparable(inputs)?;
-    let mut tasks = Vec::new();
-    let mut warnings = Vec::new();
-    let mut cells = Vec::with_capacity(inputs.len());
-    for (i, input) in inputs.iter().enumerate() {
-        let mut row = Row {
-            matrix: input.matrix.clone(),
-            tasks: IndexMap::new(),
-            mean_auc: None,
-        };
-        for (task, predictions) in input.tests() {
-            let found = score(predictions).map_err(|error| EvaluateError::Metric {
-                cell: input.cell(),
-                task: task.to_owned(),
-                problem: error.to_string(),
-            })?;
-            let values = Metric::ALL
-                .into_iter()
-                .zip(found.values)
-                .map(|(metric, value)| (metric.name(), value));
-            row.tasks.insert(task.to_owned(), values.collect());
-            // The test sets are the same, so the first cell speaks for all.
-            if i == 0 {
-                let (samples, positives) = (found.samples, found.positives);
-                if positives == 0 || positives == samples {
-                    warnings.push(one_class(task, samples, positives));
-                }
-                tasks.push(Task {
-                    name: task.to_owned(),
-                    samples,
-                    positives,
-                    unlabelled: found.unlabelled,
-                });
-            }
-        }
-        row.mean_auc = mean(
-            row.tasks
-                .values()
-                .filter_map(|metrics| metrics[Metric::Auc.name()])
-                .collect(),
-        );
-        cells.push(row);
-    }
-    if tasks.is_empty() {
-        return Err(EvaluateError::NoTest {
-            cell: inputs[0].cell(),
-        });
-    }
-    let groups = groups(&cells);
+/// Cells that cannot be compared, or a score that is no probability or no number.
+pub fn report(cells: &[Cell]) -> Result<Report, EvaluateError> {
+    check_comparable(cells)?;
+    // The test sets are the same, so the first cell speaks for all.
+    let tests = cells.iter().take(1).flat_map(|cell| &cell.tasks);
+    let tasks: Vec<Task> = tests.map(|(name, task)| test_set(name, task)).collect();
+    let mut rows = cells.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    number_the_alike(&mut rows);
     Ok(Report {
         metric_version: METRIC_VERSION,
+        warnings: tasks.iter().filter_map(undefined).collect(),
+        groups: groups(&rows),
         tasks,
-        cells,
-        groups,
-        warnings,
+        cells: rows,
     })
 }
 
-fn one_class(task: &str, samples: u64, positives: u64) -> String {
-    if samples == 0 {
-        return format!("task `{task}` has no labelled test sample: it has no metrics");
-    }
-    let label = u64::from(positives > 0);
-    format!("task `{task}` has one class in test: all {samples} labels are {label}; it has no AUC")
-}
-
-fn mean(values: Vec<f64>) -> Option<f64> {
-    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
-}
-
-fn groups(cells: &[Row]) -> Vec<Group> {
-    let mut members: IndexMap<String, Vec<&Row>> = IndexMap::new();
-    for cell in cells {
-        members
-            .entry(name(&without_seed(&cell.matrix)))
-            .or_default()
-            .push(cell);
-    }
-    members.into_values().map(|cells| group(&cells)).collect()
-}
-
-fn group(cells: &[&Row]) -> Group {
-    // A group is made with its first cell.
-    let first = cells[0];
-    let tasks = first.tasks.iter().map(|(task, metrics)| {
-        let summaries = metrics.keys().map(|&metric| {
-            (
-                metric,
-                summary(
-                    cells
-                        .iter()
-                        .map(|cell| cell.tasks[task.as_str()][metric])
-                        .collect(),
-                ),
-            )
-        });
-        (task.clone(), summaries.collect())
-    });
-    Group {
-        matrix: without_seed(&first.matrix),
-        cells: cells.len() as u64,
-        tasks: tasks.collect(),
-        mean_auc: summary(cells.iter().map(|cell| cell.mean_auc).collect()),
+fn test_set(name: &str, task: &TaskPredictions) -> Task {
+    let labels = |column: &Column| {
+        column
+            .labels
+            .iter()
+            .flatten()
+            .copied()
+            .collect::<Vec<f32>>()
+    };
+    let positives =
+        |column: &Column| labels(column).iter().filter(|label| **label == 1.0).count() as u64;
+    let first = task.columns.first();
+    let of_first = first.map(labels).unwrap_or_default();
+    let numbers = (task.kind == TaskKind::Regression && !of_first.is_empty())
+        .then(|| mean_and_deviation(&of_first));
+    Task {
+        name: name.to_owned(),
+        kind: task.kind,
+        samples: of_first.len() as u64,
+        unlabelled: (task.samples.len() - of_first.len()) as u64,
+        positives: first
+            .filter(|_| task.kind == TaskKind::Binary)
+            .map(positives),
+        classes: task
+            .columns
+            .iter()
+            .filter_map(|column| {
+                Some(Class {
+                    name: column.class.clone()?,
+                    positives: positives(column),
+                })
+            })
+            .collect(),
+        mean: numbers.map(|(mean, _)| mean),
+        deviation: numbers.map(|(_, deviation)| deviation),
     }
 }
 
-/// None where a cell has no value.
-fn summary(values: Vec<Option<f64>>) -> Option<Summary> {
-    let values: Vec<f64> = values.into_iter().collect::<Option<_>>()?;
-    let count = values.len() as f64;
-    let mean = mean(values.clone())?;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    Some(Summary {
-        mean,
-        deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
-    })
-}
-
-fn without_seed(matrix: &IndexMap<String, Value>) -> IndexMap<String, Value> {
-    let others = matrix.iter().filter(|(axis, _)| *axis != SEED_AXIS);
-    others
-        .map(|(axis, value)| (axis.clone(), value.clone()))
-        .collect()
-}
-
-/// A row's name in a table.
-pub(crate) fn name(matrix: &IndexMap<String, Value>) -> String {
-    let values = matrix
+fn mean_and_deviation(labels: &[f32]) -> (f64, f64) {
+    let count = labels.len() as f64;
+    let mean = labels.iter().map(|label| f64::from(*label)).sum::<f64>() / count;
+    let squares = labels
         .iter()
-        .map(|(axis, value)| format!("{axis}={}", plain(value)));
-    values.collect::<Vec<_>>().join(", ")
+        .map(|label| (f64::from(*label) - mean).powi(2));
+    (mean, (squares.sum::<f64>() / count).sqrt())
+}
+
+/// What a test set does not let be measured, in words.
+fn undefined(task: &Task) -> Option<String> {
+    let (name, samples) = (&task.name, task.samples);
+    if samples == 0 {
+        return Some(format!(
+            "task `{name}` has no labelled test sample: it has no metrics"
+        ));
+    }
+    let one_class = |positives: u64| positives == 0 || positives == samples;
+    match task.kind {
+        TaskKind::Binary => task.positives.filter(|&count| one_class(count)).map(|count| {
+            let label = u64::from(count > 0);
+            format!("task `{name}` has one class in test: all {samples} labels are {label}; it has no AUC")
+        }),
+        TaskKind::Multiclass => {
+            let classes = task.classes.iter().filter(|class| one_class(class.positives));
+            let names: Vec<String> = classes.map(|class| format!("`{}`", class.name)).collect();
+            (!names.is_empty()).then(|| {
+                format!(
+                    "task `{name}`: of the test samples none or all are of class {}: no AUC there, and the mean over \
+                     classes leaves it out",
+                    names.join(", ")
+                )
+            })
+        }
+        TaskKind::Regression => task.deviation.filter(|&deviation| deviation == 0.0).map(|_| {
+            format!("task `{name}`: all {samples} test labels are equal; it has no R² and no concordance")
+        }),
+    }
+}
+
+fn row(cell: &Cell) -> Result<Row, EvaluateError> {
+    let mut row = Row {
+        source: cell.source,
+        matrix: cell.matrix.clone(),
+        input: None,
+        tasks: IndexMap::new(),
+        classes: IndexMap::new(),
+        mean_auc: None,
+        curves: Vec::new(),
+    };
+    for (task, predictions) in &cell.tasks {
+        let failed = |error: supermoe_metrics::MetricError| EvaluateError::Metric {
+            cell: cell.name(),
+            task: task.clone(),
+            problem: error.to_string(),
+        };
+        let found = score(predictions).map_err(failed)?;
+        row.tasks.insert(task.clone(), found.values);
+        if predictions.kind == TaskKind::Multiclass {
+            row.classes.insert(task.clone(), found.classes);
+        }
+        row.curves
+            .extend(curves(task, predictions).map_err(failed)?);
+    }
+    let known: Vec<f64> = row
+        .tasks
+        .values()
+        .filter_map(|values| *values.get(&Metric::Auc)?)
+        .collect();
+    row.mean_auc = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
+    Ok(row)
+}
+
+/// Cells with the same matrix values are no repetition of each other: they are told apart by their
+/// place.
+fn number_the_alike(rows: &mut [Row]) {
+    let mut places: IndexMap<(Source, String), Vec<usize>> = IndexMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        let key = (row.source, matrix_text(&row.matrix));
+        places.entry(key).or_default().push(i);
+    }
+    let first_of = |source: Source, rows: &[Row]| {
+        rows.iter()
+            .position(|row| row.source == source)
+            .unwrap_or(0)
+    };
+    for alike in places.into_values().filter(|alike| alike.len() > 1) {
+        for i in alike {
+            let first = first_of(rows[i].source, rows);
+            rows[i].input = Some((i - first) as u64 + 1);
+        }
+    }
 }

@@ -1,239 +1,226 @@
-//! Dates, spans of time, and which snapshot belongs to which split.
+//! Which snapshots there are, and which sample belongs to which split.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use jiff::civil;
-use jiff::tz::TimeZone;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
-use supermoe_channels::Split;
+use supermoe_channels::{HashPurpose, Split, stable_hash};
 
+use crate::dates::{Date, written};
 use crate::error::PrepareError;
-use crate::params::{Every, Params, SnapshotRange, Snapshots, TaskParams};
-
-pub const DAY_MICROS: i64 = 86_400_000_000;
+use crate::params::{Params, TaskParams};
+use crate::split_params::{Every, SnapshotRange, Snapshots, SplitBy, SplitPart};
 
 /// More snapshots than this are taken for a mistake.
 const MOST_SNAPSHOTS: usize = 10_000;
 
-/// A length of time: a whole number and `h`, `d` or `w`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Span {
-    hours: i64,
-}
-
-impl Span {
-    pub fn micros(self) -> i64 {
-        self.hours * 3_600_000_000
-    }
-
-    pub fn seconds(self) -> i64 {
-        self.hours * 3600
-    }
-}
-
-impl TryFrom<String> for Span {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let problem =
-            || format!("`{text}` is no span of time: expected a number and h, d or w, such as 30d");
-        let (number, hours) = match text.char_indices().last() {
-            Some((at, 'h')) => (&text[..at], 1),
-            Some((at, 'd')) => (&text[..at], 24),
-            Some((at, 'w')) => (&text[..at], 7 * 24),
-            _ => return Err(problem()),
-        };
-        if number.is_empty()
-            || number.len() > 6
-            || !number.bytes().all(|byte| byte.is_ascii_digit())
-        {
-            return Err(problem());
-        }
-        let number: i64 = number.parse().map_err(|_| problem())?;
-        if number == 0 {
-            return Err(format!("`{text}`: expected more than no time"));
-        }
-        Ok(Self {
-            hours: number * hours,
-        })
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.hours % 24 == 0 {
-            write!(f, "{}d", self.hours / 24)
-        } else {
-            write!(f, "{}h", self.hours)
-        }
-    }
-}
-
-impl JsonSchema for Span {
-    fn schema_name() -> Cow<'static, str> {
-        "Span".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": "^0*[1-9][0-9]{0,5}[hdw]$",
-            "x-expected": "a span of time: a whole number and h, d or w (hours, days, weeks), such as 30d",
-            "examples": ["30d"],
-        })
-    }
-}
-
-/// Years, months and the days that they have; which Februaries have 29 is left to [`Date`].
-const DATE_PATTERN: &str = "^[0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|[12][0-9]))$";
-
-/// A day, written 2011-08-01.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Date(civil::Date);
-
-impl Date {
-    /// Microseconds from 1970-01-01 UTC to the day's 00:00 UTC.
-    pub fn micros(self) -> i64 {
-        let days = (self.0 - civil::date(1970, 1, 1)).get_days();
-        i64::from(days) * DAY_MICROS
-    }
-}
-
-impl TryFrom<String> for Date {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        let form = text.len() == 10 && text.bytes().filter(|&byte| byte == b'-').count() == 2;
-        let date = text.parse().ok().filter(|_| form);
-        date.map(Date)
-            .ok_or_else(|| format!("`{text}` is no date: expected one such as 2011-08-01"))
-    }
-}
-
-impl fmt::Display for Date {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl JsonSchema for Date {
-    fn schema_name() -> Cow<'static, str> {
-        "Date".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "format": "date",
-            "pattern": DATE_PATTERN,
-            "x-expected": "a date such as 2011-08-01",
-            "examples": ["2011-08-01"],
-        })
-    }
-}
-
-/// A time as `2009-12-01T07:45:00`, UTC.
-pub fn written(micros: i64) -> String {
-    match jiff::Timestamp::from_microsecond(micros) {
-        Ok(time) => time.to_zoned(TimeZone::UTC).datetime().to_string(),
-        Err(_) => format!("{micros} microseconds from 1970-01-01"),
-    }
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
     pub date: Date,
-    pub split: Split,
+    pub role: SnapshotRole,
+}
+
+/// Which split the samples of a snapshot belong to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotRole {
+    /// All to this one.
+    All(Split),
+    /// To that of their entity.
+    ByEntity,
 }
 
 /// All snapshots, ascending, and what is worth a warning about them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Calendar {
     pub snapshots: Vec<Snapshot>,
     pub warnings: Vec<String>,
+    shares: Shares,
+}
+
+/// Of all entities, by entity; the rest is for training.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct Shares {
+    valid: f64,
+    test: f64,
 }
 
 impl Calendar {
+    /// `fitted`: whether there is a fitted dataset, so that nothing need be trained on.
+    ///
     /// # Errors
-    /// No training snapshot, a date in two splits, or a label window of train or valid that ends after
-    /// the first test snapshot.
-    pub fn new(params: &Params) -> Result<Self, PrepareError> {
+    /// No training snapshot where one is needed, a date in two splits, a label window of train or valid
+    /// that ends after the first test snapshot, shares that are none, keys that do not go with `by`.
+    pub fn new(params: &Params, fitted: bool) -> Result<Self, PrepareError> {
         let splits = &params.splits;
-        let mut by_date: BTreeMap<Date, Split> = BTreeMap::new();
-        let lists = [
-            (Split::Train, &splits.train),
-            (Split::Valid, &splits.valid),
-            (Split::Test, &splits.test),
-        ];
-        for (split, snapshots) in lists {
-            for date in dates(split, snapshots)? {
-                if let Some(other) = by_date.insert(date, split) {
-                    let problem = match other == split {
+        let mut by_date: BTreeMap<Date, (SnapshotRole, &str)> = BTreeMap::new();
+        let mut shares = Shares::default();
+        let mut lists = Vec::new();
+        match splits.by {
+            SplitBy::Time => {
+                if !snapshot_dates("snapshots", &splits.snapshots)?.is_empty() {
+                    let problem = "it is for `by: entity`; by time, `train`, `valid` and `test` have \
+                                   snapshots of their own";
+                    return Err(PrepareError::param("with.splits.snapshots", problem));
+                }
+                let train = snapshot_dates("train", &splits.train)?;
+                lists.push(("train", SnapshotRole::All(Split::Train), train));
+                let parts = [
+                    ("valid", Split::Valid, &splits.valid),
+                    ("test", Split::Test, &splits.test),
+                ];
+                for (name, split, part) in parts {
+                    lists.push((name, SnapshotRole::All(split), part_dates(name, part)?));
+                }
+            }
+            SplitBy::Entity => {
+                if !snapshot_dates("train", &splits.train)?.is_empty() {
+                    let problem = "by entity all splits have the dates of `snapshots`, and train has the \
+                                   entities that `valid` and `test` leave";
+                    return Err(PrepareError::param("with.splits.train", problem));
+                }
+                shares = Shares {
+                    valid: share("valid", &splits.valid)?,
+                    test: share("test", &splits.test)?,
+                };
+                if shares.valid + shares.test >= 1.0 {
+                    let problem = format!(
+                        "valid {} and test {} leave no entity for training",
+                        shares.valid, shares.test
+                    );
+                    return Err(PrepareError::param("with.splits", problem));
+                }
+                let dates = snapshot_dates("snapshots", &splits.snapshots)?;
+                lists.push(("snapshots", SnapshotRole::ByEntity, dates));
+            }
+        }
+        let predict = snapshot_dates("predict", &splits.predict)?;
+        lists.push(("predict", SnapshotRole::All(Split::Predict), predict));
+        for (name, role, dates) in lists {
+            for date in dates {
+                if let Some((_, other)) = by_date.insert(date, (role, name)) {
+                    let problem = match other == name {
                         true => format!("{date} stands there twice"),
                         false => {
                             format!("{date} is in `{other}` too; a snapshot belongs to one split")
                         }
                     };
-                    return Err(PrepareError::param(format!("with.splits.{split}"), problem));
+                    return Err(PrepareError::param(format!("with.splits.{name}"), problem));
                 }
             }
         }
         let snapshots: Vec<Snapshot> = by_date
             .into_iter()
-            .map(|(date, split)| Snapshot { date, split })
+            .map(|(date, (role, _))| Snapshot { date, role })
             .collect();
-        if !snapshots
-            .iter()
-            .any(|snapshot| snapshot.split == Split::Train)
-        {
-            return Err(PrepareError::param(
-                "with.splits.train",
-                "it has no snapshot",
-            ));
-        }
-        check_label_windows(params, &snapshots)?;
-        let warnings = overlaps(params, &snapshots);
-        Ok(Self {
+        let calendar = Self {
+            warnings: overlaps(params, &snapshots),
             snapshots,
-            warnings,
-        })
+            shares,
+        };
+        let nothing_to_do = !fitted || calendar.snapshots.is_empty();
+        if nothing_to_do && calendar.training_end_micros().is_none() {
+            let (part, problem) = match splits.by {
+                SplitBy::Entity => ("snapshots", "it has no snapshot"),
+                SplitBy::Time if fitted => ("predict", "there is no snapshot at all"),
+                SplitBy::Time => ("train", "it has no snapshot"),
+            };
+            return Err(PrepareError::param(format!("with.splits.{part}"), problem));
+        }
+        check_label_windows(params, &calendar.snapshots)?;
+        Ok(calendar)
     }
 
-    /// The training period ends here: the last training snapshot.
-    pub fn training_end_micros(&self) -> i64 {
-        // `new` has found a training snapshot.
-        of_split(&self.snapshots, Split::Train)
-            .last()
-            .map_or(0, |date| date.micros())
+    /// The training period ends here: the last snapshot with training samples; none where nothing is
+    /// trained on.
+    pub fn training_end_micros(&self) -> Option<i64> {
+        let training = |snapshot: &&Snapshot| {
+            matches!(
+                snapshot.role,
+                SnapshotRole::All(Split::Train) | SnapshotRole::ByEntity
+            )
+        };
+        let last = self.snapshots.iter().rfind(training);
+        last.map(|snapshot| snapshot.date.micros())
+    }
+
+    /// The split of the sample of an entity at a snapshot.
+    pub fn split(&self, snapshot: Snapshot, entity: Split) -> Split {
+        match snapshot.role {
+            SnapshotRole::All(split) => split,
+            SnapshotRole::ByEntity => entity,
+        }
+    }
+
+    /// The split of an entity where entities are apart; by time every entity is trained on.
+    pub fn split_of_entity(&self, key: &str) -> Split {
+        // The 53 highest bits, which a f64 holds exactly: from 0 up to, not including, 1.
+        let at = (stable_hash(HashPurpose::Split, key) >> 11) as f64 / (1u64 << 53) as f64;
+        let Shares { valid, test } = self.shares;
+        if at < test {
+            Split::Test
+        } else if at < test + valid {
+            Split::Valid
+        } else {
+            Split::Train
+        }
+    }
+
+    /// Whether some sample can be of this split.
+    pub fn asks_for(&self, split: Split) -> bool {
+        self.snapshots.iter().any(|snapshot| match snapshot.role {
+            SnapshotRole::All(of) => of == split,
+            SnapshotRole::ByEntity => match split {
+                Split::Train => true,
+                Split::Valid => self.shares.valid > 0.0,
+                Split::Test => self.shares.test > 0.0,
+                Split::Predict => false,
+            },
+        })
     }
 }
 
 fn of_split(snapshots: &[Snapshot], split: Split) -> impl DoubleEndedIterator<Item = Date> {
     snapshots
         .iter()
-        .filter(move |snapshot| snapshot.split == split)
+        .filter(move |snapshot| snapshot.role == SnapshotRole::All(split))
         .map(|snapshot| snapshot.date)
 }
 
-fn dates(split: Split, snapshots: &Snapshots) -> Result<Vec<Date>, PrepareError> {
-    let SnapshotRange { from, to, every } = match snapshots {
-        Snapshots::Dates(dates) => return Ok(dates.clone()),
-        Snapshots::Range(range) => range,
+fn share(name: &str, part: &SplitPart) -> Result<f64, PrepareError> {
+    let problem = match part {
+        SplitPart::Share(share) if (0.0..1.0).contains(share) => return Ok(*share),
+        SplitPart::Dates(dates) if dates.is_empty() => return Ok(0.0),
+        SplitPart::Share(share) => {
+            format!("{share} is no share: expected 0 or more, and less than 1")
+        }
+        SplitPart::Dates(_) | SplitPart::Range(_) => {
+            "by entity it is a share of the entities, such as 0.1; dates stand in `snapshots`"
+                .to_owned()
+        }
     };
-    let param = format!("with.splits.{split}");
+    Err(PrepareError::param(format!("with.splits.{name}"), problem))
+}
+
+fn part_dates(name: &str, part: &SplitPart) -> Result<Vec<Date>, PrepareError> {
+    match part {
+        SplitPart::Dates(dates) => Ok(dates.clone()),
+        SplitPart::Range(range) => range_dates(name, range),
+        SplitPart::Share(_) => {
+            let problem = "by time it is a list of dates, or a map of `from`, `to` and `every`; a share is \
+                           for `by: entity`";
+            Err(PrepareError::param(format!("with.splits.{name}"), problem))
+        }
+    }
+}
+
+fn snapshot_dates(name: &str, snapshots: &Snapshots) -> Result<Vec<Date>, PrepareError> {
+    match snapshots {
+        Snapshots::Dates(dates) => Ok(dates.clone()),
+        Snapshots::Range(range) => range_dates(name, range),
+    }
+}
+
+fn range_dates(part: &str, range: &SnapshotRange) -> Result<Vec<Date>, PrepareError> {
+    let SnapshotRange { from, to, every } = range;
+    let param = format!("with.splits.{part}");
     if from > to {
         return Err(PrepareError::param(
             param,
@@ -321,51 +308,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_numbers_with_a_unit() {
-        let span = |text: &str| Span::try_from(text.to_owned());
-        assert_eq!(span("30d").map(Span::seconds), Ok(30 * 86_400));
-        assert_eq!(
-            span("2w").map(|span| span.to_string()),
-            Ok("14d".to_owned())
-        );
-        assert_eq!(
-            span("36h").map(|span| span.to_string()),
-            Ok("36h".to_owned())
-        );
-        for wrong in [
-            "", "d", "30", "-1d", "0d", "1.5d", "30 d", "9999999d", "3m", "३d",
-        ] {
-            assert!(span(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn dates_are_days_in_utc() {
-        let date = |text: &str| Date::try_from(text.to_owned());
-        assert_eq!(date("1970-01-02").map(Date::micros), Ok(DAY_MICROS));
-        assert_eq!(date("1969-12-31").map(Date::micros), Ok(-DAY_MICROS));
-        for wrong in [
-            "",
-            "2011-02-30",
-            "2011-8-1",
-            "20110801",
-            "2011-08-01T00:00",
-            "yesterday",
-        ] {
-            assert!(date(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn months_are_counted_from_the_first() {
         let [from, to] =
             ["2011-01-31", "2011-04-30"].map(|day| Date::try_from(day.to_owned()).expect("a date"));
-        let range = Snapshots::Range(SnapshotRange {
+        let range = SnapshotRange {
             from,
             to,
             every: Every::Month,
-        });
-        let days: Vec<String> = dates(Split::Train, &range)
+        };
+        let days: Vec<String> = range_dates("train", &range)
             .expect("a range")
             .iter()
             .map(Date::to_string)

@@ -1,218 +1,231 @@
-//! The data card, and the warnings that a look at the finished dataset gives.
-
-use std::collections::HashSet;
+//! The data card, and the warnings that the counts give.
 
 use indexmap::IndexMap;
 use supermoe_channels::{
-    Card, Channel, ChannelCard, ChannelValues, Dataset, LengthDistribution, SampleId, Split,
-    SplitCard, TaskCard, UNKNOWN_CODE,
+    Card, CardSummary, ChannelCard, LengthDistribution, Schema, Split, SplitCard, Task, TaskCard,
+    TaskKind,
 };
 
-use crate::calendar::written;
-use crate::events::Facts;
-use crate::snapshot::SnapshotSamples;
-use crate::windows::Window;
-
-/// Shares of missing values are taken over this many training samples: every n-th of more.
-const LOOKED_AT: usize = 2_000;
+use crate::bucket::{BucketPlan, BucketResult};
+use crate::dates::written;
+use crate::event_query::Facts;
+use crate::fit::Fit;
+use crate::summary::{SPLITS, SampleCounts, TaskCounts, index};
 
 pub fn card(
-    dataset: &Dataset,
+    plan: &BucketPlan,
+    fit: &Fit,
     facts: &Facts,
-    snapshots: &[SnapshotSamples],
+    results: &[BucketResult],
     mut warnings: Vec<String>,
 ) -> Card {
-    let samples = dataset.samples();
-    let schema = dataset.schema();
-    let tasks: IndexMap<String, TaskCard> = schema
-        .tasks
-        .iter()
-        .enumerate()
-        .map(|(i, task)| (task.name.clone(), task_card(dataset, i)))
+    let (counts, schema) = (&fit.counts, &fit.schema);
+    let none = TaskCounts::default();
+    let tasks = schema.tasks.iter().enumerate();
+    let tasks: IndexMap<String, TaskCard> = tasks
+        .map(|(i, task)| {
+            let counts_of = counts.tasks.get(i).unwrap_or(&none);
+            warn_of_labels(task, counts_of, counts, &mut warnings);
+            (task.name.clone(), task_card(task, counts_of))
+        })
         .collect();
-    warn_of_labels(dataset, &tasks, snapshots, &mut warnings);
-    warn_of_empty_vocabularies(dataset, &mut warnings);
-    let missing = schema
-        .aggregates
-        .iter()
-        .zip(&samples.aggregates)
-        .map(|(aggregate, values)| {
-            (
-                aggregate.name.clone(),
-                values.iter().filter(|value| value.is_nan()).count() as u64,
-            )
-        });
-    let longer = |window: &Window| window.history.len() > schema.length as usize;
-    let cut = snapshots
-        .iter()
-        .flat_map(|snapshot| &snapshot.windows)
-        .filter(|window| longer(window))
-        .count();
-    let channels = schema.channels.iter().enumerate();
+    warn_of_vocabularies(fit, &mut warnings);
+    let all: u64 = counts.lengths.values().sum();
+    let average_length = mean(counts.steps.iter().sum(), all);
+    let missing = schema.aggregates.iter().zip(&counts.missing_aggregates);
+    let missing = missing.map(|(aggregate, count)| (aggregate.name.clone(), *count));
+    let splits = SPLITS.into_iter();
+    let splits = splits.filter(|split| *split != Split::Predict || counts.of_split(*split) > 0);
     Card {
+        summary: CardSummary {
+            training: counts.of_split(Split::Train),
+            test: counts.of_split(Split::Test),
+            channels: schema.channels.len() as u64,
+            average_length,
+        },
         rows: facts.rows,
-        entities: facts.entities,
+        entities: results.iter().map(|result| result.all_entities).sum(),
         first_time: written(facts.first_micros),
         last_time: written(facts.last_micros),
         data_end: written(facts.end_micros),
-        splits: Split::ALL
-            .into_iter()
-            .map(|split| {
-                (
-                    split.name().to_owned(),
-                    split_card(dataset, split, snapshots),
-                )
-            })
+        splits: splits
+            .map(|split| (split.name().to_owned(), split_card(plan, counts, split)))
             .collect(),
         tasks,
-        channels: channels
-            .map(|(i, channel)| (channel.name.clone(), channel_card(dataset, channel, i)))
-            .collect(),
-        average_length: mean_length(dataset, (0..samples.len()).map(|i| samples.steps[i])),
-        lengths: LengthDistribution::of(samples.steps.clone()),
-        cut: cut as f64 / samples.len().max(1) as f64,
+        channels: channel_cards(schema, fit),
+        average_length,
+        lengths: LengthDistribution::of(&counts.lengths),
+        cut: counts.cut as f64 / all.max(1) as f64,
         missing_aggregates: missing.filter(|(_, count)| *count > 0).collect(),
+        bad_rows: facts.bad_rows.clone(),
         warnings,
     }
 }
 
-fn mean_length(dataset: &Dataset, lengths: impl Iterator<Item = u32>) -> f64 {
-    let (sum, count) = lengths.fold((0u64, 0u64), |(sum, count), steps| {
-        (sum + u64::from(steps), count + 1)
-    });
-    if dataset.is_empty() || count == 0 {
-        0.0
-    } else {
-        sum as f64 / count as f64
+fn mean(sum: u64, count: u64) -> f64 {
+    match count {
+        0 => 0.0,
+        count => sum as f64 / count as f64,
     }
 }
 
-fn split_card(dataset: &Dataset, split: Split, snapshots: &[SnapshotSamples]) -> SplitCard {
-    let samples = dataset.samples();
-    let ids = dataset.split(split);
-    let entities: HashSet<u32> = ids
-        .iter()
-        .map(|id| samples.entity_index[id.index()])
-        .collect();
-    let of_split = snapshots
-        .iter()
-        .filter(|snapshot| snapshot.snapshot.split == split);
+fn split_card(plan: &BucketPlan, counts: &SampleCounts, split: Split) -> SplitCard {
+    let of_snapshot = plan.calendar.snapshots.iter().zip(&counts.samples);
+    let asked = of_snapshot.filter(|(snapshot, counts)| {
+        snapshot.role == crate::calendar::SnapshotRole::All(split) || counts[index(split)] > 0
+    });
+    let samples = counts.of_split(split);
     SplitCard {
-        samples: ids.len() as u64,
-        entities: entities.len() as u64,
-        snapshots: of_split
-            .map(|snapshot| {
-                (
-                    snapshot.snapshot.date.to_string(),
-                    snapshot.windows.len() as u64,
-                )
+        samples,
+        entities: counts.entities[index(split)],
+        snapshots: asked
+            .map(|(snapshot, counts)| (snapshot.date.to_string(), counts[index(split)]))
+            .collect(),
+        average_length: mean(counts.steps[index(split)], samples),
+    }
+}
+
+fn channel_cards(schema: &Schema, fit: &Fit) -> IndexMap<String, ChannelCard> {
+    let channels = schema.channels.iter().zip(&fit.missing);
+    channels
+        .map(|(channel, &missing)| {
+            let vocabulary = fit.vocabularies.get(&channel.name);
+            let card = ChannelCard {
+                kind: channel.kind,
+                per: channel.per,
+                values: vocabulary.map_or(0, |vocabulary| vocabulary.entries().len() as u64),
+                missing,
+            };
+            (channel.name.clone(), card)
+        })
+        .collect()
+}
+
+fn task_card(task: &Task, counts: &TaskCounts) -> TaskCard {
+    let by_split = |value: &dyn Fn(usize) -> Option<f64>| -> IndexMap<String, Option<f64>> {
+        let splits = Split::ALL.into_iter();
+        splits
+            .map(|split| (split.name().to_owned(), value(index(split))))
+            .collect()
+    };
+    let (known, unseen) = classes(task, counts);
+    let labels = |split: usize| {
+        known
+            .iter()
+            .map(|(_, of_class)| of_class[split])
+            .sum::<u64>()
+    };
+    let missing = Split::ALL.into_iter().map(|split| {
+        let unseen = unseen
+            .iter()
+            .map(|(_, of_class)| of_class[index(split)])
+            .sum::<u64>();
+        (
+            split.name().to_owned(),
+            counts.missing[index(split)] + unseen,
+        )
+    });
+    TaskCard {
+        kind: task.kind,
+        label_rate: by_split(&|split| {
+            let moments = &counts.labels[split];
+            (moments.count() > 0).then(|| moments.mean())
+        }),
+        missing_labels: missing.collect(),
+        class_rate: known
+            .iter()
+            .map(|(class, of_class)| {
+                let rate = |split: usize| {
+                    let all = labels(split);
+                    (all > 0).then(|| of_class[split] as f64 / all as f64)
+                };
+                ((*class).to_owned(), by_split(&rate))
             })
             .collect(),
-        average_length: mean_length(dataset, ids.iter().map(|id| samples.steps[id.index()])),
+        unseen_labels: unseen.iter().flat_map(|(_, of_class)| of_class).sum(),
     }
 }
 
-fn task_card(dataset: &Dataset, task: usize) -> TaskCard {
-    let mut card = TaskCard::default();
-    for split in Split::ALL {
-        let ids = dataset.split(split);
-        let labels = ids.iter().map(|&id| f64::from(dataset.label(id, task)));
-        let labels: Vec<f64> = labels.filter(|label| !label.is_nan()).collect();
-        let rate = (!labels.is_empty()).then(|| labels.iter().sum::<f64>() / labels.len() as f64);
-        card.label_rate.insert(split.name().to_owned(), rate);
-        card.missing_labels
-            .insert(split.name().to_owned(), (ids.len() - labels.len()) as u64);
-    }
-    card
+/// How often a class stands in each split.
+type ClassCount<'a> = (&'a str, [u64; 4]);
+
+/// The classes of a multiclass task, and those labels that are no class.
+fn classes<'a>(
+    task: &'a Task,
+    counts: &'a TaskCounts,
+) -> (Vec<ClassCount<'a>>, Vec<ClassCount<'a>>) {
+    let known = task.classes.iter().map(|class| {
+        let of_class = counts.classes.get(class).copied().unwrap_or_default();
+        (class.as_str(), of_class)
+    });
+    let unseen = counts.classes.iter();
+    let unseen = unseen.filter(|(class, _)| task.classes.binary_search(class).is_err());
+    let unseen = unseen.map(|(class, of_class)| (class.as_str(), *of_class));
+    (known.collect(), unseen.collect())
 }
 
 fn warn_of_labels(
-    dataset: &Dataset,
-    tasks: &IndexMap<String, TaskCard>,
-    snapshots: &[SnapshotSamples],
+    task: &Task,
+    counts: &TaskCounts,
+    samples: &SampleCounts,
     warnings: &mut Vec<String>,
 ) {
-    for (i, (name, task)) in tasks.iter().enumerate() {
-        for split in Split::ALL {
-            let samples = dataset.split(split).len();
-            match task.label_rate[split.name()] {
-                None if samples > 0 => {
-                    let why = "its windows reach past the data's end, or no sample meets its `where`";
-                    warnings.push(format!("task `{name}` has no label in {split}: {why}"));
-                }
-                Some(rate) if rate == 0.0 || rate == 1.0 => warnings.push(format!(
-                    "task `{name}` has one class in {split}: all labels are {rate}; nothing can be learned or \
-                     measured from them"
-                )),
-                _ => {}
-            }
+    let name = &task.name;
+    let (known, unseen) = classes(task, counts);
+    for split in Split::ALL {
+        let at = index(split);
+        if samples.of_split(split) == 0 {
+            continue;
         }
-        let nulls: u64 = snapshots
+        let found: Vec<&str> = known
             .iter()
-            .map(|snapshot| snapshot.null_labels[i])
-            .sum();
-        if nulls > 0 {
-            warnings.push(format!(
-                "task `{name}`: the label of {nulls} samples is NULL, so they have none; coalesce(..., 0) makes \
-                 it 0, as it should be where nothing happened in the window"
-            ));
+            .filter(|(_, of_class)| of_class[at] > 0)
+            .map(|(class, _)| *class)
+            .collect();
+        match (task.kind, counts.ends[at], found.as_slice()) {
+            (TaskKind::Multiclass, _, []) | (TaskKind::Binary | TaskKind::Regression, None, _) => {
+                let why = "its windows reach past the data's end, or no sample meets its `where`";
+                warnings.push(format!("task `{name}` has no label in {split}: {why}"));
+            }
+            (TaskKind::Multiclass, _, [class]) => warnings.push(format!(
+                "task `{name}` has one class in {split}: all labels are `{class}`; nothing can be learned or \
+                 measured from them"
+            )),
+            (TaskKind::Binary, Some((least, most)), _) if least == most => warnings.push(format!(
+                "task `{name}` has one class in {split}: all labels are {least}; nothing can be learned or \
+                 measured from them"
+            )),
+            (TaskKind::Regression, Some((least, most)), _) if least == most => {
+                warnings.push(format!(
+                    "task `{name}` has one label in {split}: all are {least}; nothing can be learned or measured \
+                     from them"
+                ));
+            }
+            _ => {}
         }
     }
+    let unseen: u64 = unseen.iter().flat_map(|(_, of_class)| of_class).sum();
+    if unseen > 0 {
+        warnings.push(format!(
+            "task `{name}`: {unseen} labels are of classes that no training sample has, so they are none"
+        ));
+    }
+    if counts.nulls > 0 {
+        warnings.push(format!(
+            "task `{name}`: the label of {} samples is NULL, so they have none; coalesce(..., 0) makes it 0, as it \
+             should be where nothing happened in the window",
+            counts.nulls
+        ));
+    }
 }
 
-fn warn_of_empty_vocabularies(dataset: &Dataset, warnings: &mut Vec<String>) {
-    for channel in &dataset.schema().channels {
-        let vocabulary = dataset.vocabulary(&channel.name);
-        if vocabulary.is_some_and(|vocabulary| vocabulary.entries().is_empty()) {
+fn warn_of_vocabularies(fit: &Fit, warnings: &mut Vec<String>) {
+    for (channel, vocabulary) in &fit.vocabularies {
+        if vocabulary.entries().is_empty() {
             warnings.push(format!(
-                "channel `{}` has no known value: none is seen in the training period, or none as often as its \
-                 `min_count`; all its values are unknown, so it tells nothing",
-                channel.name
+                "channel `{channel}` has no known value: none is seen in the training period, or none as often as \
+                 its `min_count`; all its values are unknown, so it tells nothing"
             ));
         }
-    }
-}
-
-fn channel_card(dataset: &Dataset, channel: &Channel, index: usize) -> ChannelCard {
-    let train = dataset.split(Split::Train);
-    let stride = train.len().div_ceil(LOOKED_AT).max(1);
-    let (mut missing, mut count) = (0u64, 0u64);
-    for &sample in train.iter().step_by(stride) {
-        let (of_sample, steps) = missing_values(dataset, index, sample);
-        missing += of_sample;
-        count += steps;
-    }
-    ChannelCard {
-        kind: channel.kind,
-        per: channel.per,
-        values: dataset
-            .vocabulary(&channel.name)
-            .map_or(0, |vocabulary| vocabulary.entries().len() as u64),
-        missing: if count == 0 {
-            0.0
-        } else {
-            missing as f64 / count as f64
-        },
-    }
-}
-
-/// Missing values and all values of a sample's steps; one of each for a channel of the snapshot.
-fn missing_values(dataset: &Dataset, channel: usize, sample: SampleId) -> (u64, u64) {
-    let samples = dataset.samples();
-    let i = sample.index();
-    let first = samples.first_step[i] as usize;
-    let steps = first..first + samples.steps[i] as usize;
-    let of_sample = dataset.steps_before(sample)..dataset.steps_before(sample) + steps.len();
-    let codes = |codes: &[u32]| codes.iter().filter(|&&code| code == UNKNOWN_CODE).count() as u64;
-    let numbers = |numbers: &[f32]| numbers.iter().filter(|x| x.is_nan()).count() as u64;
-    let all = steps.len() as u64;
-    match &dataset.channel_values()[channel] {
-        ChannelValues::Codes { values, .. } => (codes(&values[steps]), all),
-        ChannelValues::Numbers { values, .. } => (numbers(&values[steps]), all),
-        ChannelValues::Total(_) => (0, all),
-        ChannelValues::SampleStepCodes(values) => (codes(&values[of_sample]), all),
-        ChannelValues::SampleStepNumbers(values) => (numbers(&values[of_sample]), all),
-        ChannelValues::SnapshotCodes(values) => (codes(&values[i..=i]), 1),
-        ChannelValues::SnapshotNumbers(values) => (numbers(&values[i..=i]), 1),
     }
 }

@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit};
 use datafusion::common::DFSchema;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 
 use crate::error::PrepareError;
@@ -55,12 +56,12 @@ impl Expression {
     /// What DataFusion says of it; a special column without meaning here; `now()` and its like.
     pub fn parse(
         context: &SessionContext,
-        events: &Schema,
+        columns: &Schema,
         param: String,
         sql: &str,
         allowed: &[&str],
     ) -> Result<Self, PrepareError> {
-        let mut fields: Vec<Field> = events
+        let mut fields: Vec<Field> = columns
             .fields()
             .iter()
             .map(|field| field.as_ref().clone())
@@ -127,25 +128,45 @@ impl Expression {
         self.columns.contains(column)
     }
 
-    /// One value per row of the batch, which has the columns that the expression names.
+    /// Makes it ready for batches of a schema, which has the columns that the expression names.
     ///
     /// # Errors
-    /// An aggregate or a query, which have no value by row; a failure while computing.
-    pub fn evaluate(
+    /// An aggregate or a query, which have no value by row.
+    pub fn ready(
         &self,
         context: &SessionContext,
-        batch: &RecordBatch,
-    ) -> Result<ArrayRef, PrepareError> {
+        schema: &Schema,
+    ) -> Result<ReadyExpression, PrepareError> {
         if self.has_aggregate() {
             let problem = "an aggregate has no value by row: leave it out here, or write it in with.aggregates";
             return Err(PrepareError::param(self.param.as_str(), problem));
         }
         let error = |source| PrepareError::sql(self.param.as_str(), source);
-        let schema = DFSchema::try_from(batch.schema().as_ref().clone()).map_err(error)?;
+        let schema = DFSchema::try_from(schema.clone()).map_err(error)?;
         let physical = context
             .create_physical_expr(self.logical.clone(), &schema)
             .map_err(error)?;
-        let value = physical.evaluate(batch).map_err(error)?;
+        Ok(ReadyExpression {
+            param: self.param.clone(),
+            physical,
+        })
+    }
+}
+
+/// An expression over batches of one schema.
+pub struct ReadyExpression {
+    param: String,
+    physical: Arc<dyn PhysicalExpr>,
+}
+
+impl ReadyExpression {
+    /// One value per row of the batch.
+    ///
+    /// # Errors
+    /// A failure while computing.
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, PrepareError> {
+        let error = |source| PrepareError::sql(self.param.as_str(), source);
+        let value = self.physical.evaluate(batch).map_err(error)?;
         value.into_array(batch.num_rows()).map_err(error)
     }
 }
@@ -195,9 +216,9 @@ pub fn texts(param: &str, values: &ArrayRef) -> Result<StringArray, PrepareError
     Ok(values.as_string::<i32>().clone())
 }
 
-/// A batch of one row that has the snapshot alone.
-pub fn snapshot_row(micros: i64) -> Result<RecordBatch, PrepareError> {
-    let snapshot = arrow::array::TimestampMicrosecondArray::from(vec![micros]);
+/// A batch that has the snapshots alone, one a row.
+pub fn snapshot_rows(micros: Vec<i64>) -> Result<RecordBatch, PrepareError> {
+    let snapshot = arrow::array::TimestampMicrosecondArray::from(micros);
     RecordBatch::try_from_iter([(SNAPSHOT, Arc::new(snapshot) as ArrayRef)])
-        .map_err(PrepareError::arrow("make the snapshot's row"))
+        .map_err(PrepareError::arrow("make the snapshots' rows"))
 }

@@ -1,7 +1,10 @@
 //! Looks for inputs that tell a label by themselves: a column that was filled in after the fact.
 
-use supermoe_channels::{Dataset, DenseSource, Per, SampleId, Split};
+use supermoe_channels::{Per, Split, TaskKind, UNKNOWN_CODE};
 use supermoe_metrics::auc;
+
+use crate::samples::SampleChunk;
+use crate::values::BucketValues;
 
 /// Most training samples that are looked at: every n-th of more.
 const LOOKED_AT: usize = 10_000;
@@ -12,34 +15,134 @@ const MOST_CODES: u32 = 64;
 /// What no honest input reaches.
 const SUSPICIOUS_AUC: f64 = 0.999;
 
-/// One number per sample for each input, by its name.
-type Inputs = Vec<(String, Vec<Value>)>;
+/// The inputs and labels of some training samples.
+#[derive(Debug, Clone)]
+pub struct LookedAt {
+    /// By channel and then total: the newest step's values.
+    pub channels: Vec<Input>,
+    /// By aggregate.
+    pub aggregates: Vec<Vec<f32>>,
+    /// By task; of a multiclass task the index of the class.
+    pub labels: Vec<Vec<f32>>,
+    stride: usize,
+    seen: usize,
+}
 
-#[derive(Clone, Copy)]
-enum Value {
-    Number(f32),
-    Code(u32),
+/// One value per sample.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Numbers(Vec<f32>),
+    Codes(Vec<u32>),
+    /// The same for all entities, so it tells nothing of one.
+    OfSnapshot,
+}
+
+impl LookedAt {
+    /// `training_samples`: how many the bucket has. `buckets`: how many there are.
+    pub fn new(
+        values: &BucketValues<'_>,
+        aggregates: usize,
+        tasks: usize,
+        training_samples: usize,
+        buckets: usize,
+    ) -> Self {
+        let share = (LOOKED_AT / buckets.max(1)).max(64);
+        let channels = values.channels.iter().map(|channel| match channel.per {
+            Per::Snapshot => Input::OfSnapshot,
+            _ if channel.coding == crate::channel::Coding::Number => Input::Numbers(Vec::new()),
+            _ => Input::Codes(Vec::new()),
+        });
+        let totals = values
+            .steps
+            .totals
+            .iter()
+            .map(|_| Input::Numbers(Vec::new()));
+        Self {
+            channels: channels.chain(totals).collect(),
+            aggregates: vec![Vec::new(); aggregates],
+            labels: vec![Vec::new(); tasks],
+            stride: training_samples.div_ceil(share).max(1),
+            seen: 0,
+        }
+    }
+
+    pub fn add(&mut self, values: &BucketValues<'_>, chunk: &SampleChunk<'_>) {
+        for (i, window) in chunk.windows.iter().enumerate() {
+            if window.split != Split::Train {
+                continue;
+            }
+            self.seen += 1;
+            if !(self.seen - 1).is_multiple_of(self.stride) {
+                continue;
+            }
+            for (channel, input) in self.channels.iter_mut().enumerate() {
+                match input {
+                    Input::Numbers(numbers) => {
+                        let mut newest = f64::NAN;
+                        values.for_each_number(channel, chunk, i, |x| newest = x);
+                        numbers.push(newest as f32);
+                    }
+                    Input::Codes(codes) => {
+                        let code = values.newest_code(channel, chunk, i);
+                        codes.push(code.unwrap_or(UNKNOWN_CODE));
+                    }
+                    Input::OfSnapshot => {}
+                }
+            }
+            for (all, of_chunk) in self.aggregates.iter_mut().zip(&chunk.aggregates) {
+                all.push(of_chunk[i]);
+            }
+            for (all, of_chunk) in self.labels.iter_mut().zip(&chunk.labels.values) {
+                all.push(of_chunk[i]);
+            }
+        }
+    }
+
+    /// Appends those of another bucket.
+    pub fn append(&mut self, other: LookedAt) {
+        for (all, more) in self.channels.iter_mut().zip(other.channels) {
+            match (all, more) {
+                (Input::Numbers(all), Input::Numbers(more)) => all.extend(more),
+                (Input::Codes(all), Input::Codes(more)) => all.extend(more),
+                _ => {}
+            }
+        }
+        for (all, more) in self.aggregates.iter_mut().zip(other.aggregates) {
+            all.extend(more);
+        }
+        for (all, more) in self.labels.iter_mut().zip(other.labels) {
+            all.extend(more);
+        }
+    }
 }
 
 /// A warning for each input that orders (or, for codes, sorts) the training labels of a task almost
-/// without fault: the newest step's channels, and the aggregates.
-pub fn leaks(dataset: &Dataset) -> Vec<String> {
-    let train = dataset.split(Split::Train);
-    let stride = train.len().div_ceil(LOOKED_AT).max(1);
-    let looked_at: Vec<SampleId> = train.into_iter().step_by(stride).collect();
-    let inputs = inputs(dataset, &looked_at);
+/// without fault: the newest step's channels, and the aggregates. `names`: of the channels and totals,
+/// of the aggregates. `codes`: by channel, the number of its codes.
+pub fn leaks(
+    looked_at: &LookedAt,
+    names: (&[&str], &[&str]),
+    codes: &[u32],
+    tasks: &[(&str, TaskKind)],
+) -> Vec<String> {
     let mut warnings = Vec::new();
-    for (i, task) in dataset.schema().tasks.iter().enumerate() {
-        let labels: Vec<f32> = looked_at
-            .iter()
-            .map(|&sample| dataset.label(sample, i))
-            .collect();
-        for (input, values) in &inputs {
-            if let Some(auc) = separation(values, &labels).filter(|auc| *auc >= SUSPICIOUS_AUC) {
+    for (&(task, kind), labels) in tasks.iter().zip(&looked_at.labels) {
+        let questions = questions(kind, labels);
+        let channels = names.0.iter().zip(&looked_at.channels).zip(codes);
+        let channels = channels.filter_map(|((name, input), codes)| match input {
+            Input::Numbers(numbers) => Some((*name, scores(numbers))),
+            Input::Codes(values) if *codes <= MOST_CODES => Some((*name, Scores::Codes(values))),
+            Input::Codes(_) | Input::OfSnapshot => None,
+        });
+        let aggregates = names.1.iter().zip(&looked_at.aggregates);
+        let aggregates = aggregates.map(|(name, numbers)| (*name, scores(numbers)));
+        for (input, scores) in channels.chain(aggregates) {
+            let mut separations = questions.iter().map(|labels| scores.separation(labels));
+            let least = separations.try_fold(f64::INFINITY, |least, auc| Some(least.min(auc?)));
+            if let Some(auc) = least.filter(|auc| (SUSPICIOUS_AUC..=1.0).contains(auc)) {
                 warnings.push(format!(
-                    "`{input}` alone tells the label of task `{}` (AUC {auc:.4} on training samples): does it know \
-                     what happens after the snapshot?",
-                    task.name
+                    "`{input}` alone tells the label of task `{task}` (AUC {auc:.4} on training samples): does it \
+                     know what happens after the snapshot?"
                 ));
             }
         }
@@ -47,80 +150,90 @@ pub fn leaks(dataset: &Dataset) -> Vec<String> {
     warnings
 }
 
-fn inputs(dataset: &Dataset, samples: &[SampleId]) -> Inputs {
-    let schema = dataset.schema();
-    // A channel of the snapshot is the same for all entities.
-    let looks_at_events = |channel: usize| schema.channels[channel].per != Per::Snapshot;
-    let coded: Vec<(usize, usize)> = schema.code_channels().into_iter().enumerate().collect();
-    let coded = coded
-        .into_iter()
-        .filter(|&(_, i)| looks_at_events(i) && schema.channels[i].vocabulary <= MOST_CODES);
-    let coded: Vec<(usize, usize)> = coded.collect();
-    let columns = schema.dense_columns();
-    let dense = columns
-        .iter()
-        .enumerate()
-        .filter(|(_, column)| match column.source {
-            DenseSource::Channel(i) => looks_at_events(i),
-            DenseSource::Aggregate(_) => true,
-        });
-    let dense: Vec<_> = dense.collect();
-    let names = coded.iter().map(|&(_, i)| schema.channels[i].name.clone());
-    let names = names.chain(dense.iter().map(|(_, column)| column.name.clone()));
-    let mut inputs: Inputs = names
-        .map(|name| (name, Vec::with_capacity(samples.len())))
-        .collect();
-    for samples in samples.chunks(256) {
-        let batch = dataset.pack(samples);
-        for i in 0..batch.len() {
-            let snapshot_step = batch.sequence(i).end - 1;
-            let newest = snapshot_step - 1;
-            let codes = coded
+/// Yes or no, by sample; none where there is no label.
+type Question = Vec<Option<bool>>;
+
+/// What an input that knows the label could answer: its class, or whether it is above the middle.
+fn questions(kind: TaskKind, labels: &[f32]) -> Vec<Question> {
+    let ask = |yes: &dyn Fn(f32) -> bool| -> Question {
+        let labels = labels.iter();
+        labels
+            .map(|&label| (!label.is_nan()).then(|| yes(label)))
+            .collect()
+    };
+    match kind {
+        TaskKind::Binary => vec![ask(&|label| label == 1.0)],
+        TaskKind::Regression => {
+            let mut known: Vec<f32> = labels
                 .iter()
-                .map(|&(place, _)| Value::Code(batch.codes[place][newest]));
-            let numbers = dense.iter().map(|(k, column)| {
-                let token = match column.source {
-                    DenseSource::Channel(_) => newest,
-                    DenseSource::Aggregate(_) => snapshot_step,
-                };
-                Value::Number(batch.dense[token * batch.dense_width + k])
-            });
-            for ((_, values), value) in inputs.iter_mut().zip(codes.chain(numbers)) {
-                values.push(value);
+                .copied()
+                .filter(|label| !label.is_nan())
+                .collect();
+            known.sort_unstable_by(f32::total_cmp);
+            match known.get(known.len() / 2) {
+                Some(&middle) => vec![ask(&|label| label >= middle)],
+                None => Vec::new(),
             }
         }
-    }
-    inputs
-}
-
-/// The AUC of the values, either way round; of a code, that of its share of positives.
-fn separation(values: &[Value], labels: &[f32]) -> Option<f64> {
-    let labelled = values
-        .iter()
-        .zip(labels)
-        .filter(|(_, label)| !label.is_nan());
-    let (values, labels): (Vec<Value>, Vec<bool>) = labelled
-        .map(|(&value, &label)| (value, label == 1.0))
-        .unzip();
-    let positives = labels.iter().filter(|&&label| label).count();
-    if positives < LEAST_OF_A_CLASS || labels.len() - positives < LEAST_OF_A_CLASS {
-        return None;
-    }
-    let mut of_code = [(0.0, 0.0); MOST_CODES as usize];
-    for (value, &label) in values.iter().zip(&labels) {
-        if let Value::Code(code) = value {
-            let (count, hits) = &mut of_code[*code as usize];
-            *count += 1.0;
-            *hits += f64::from(u8::from(label));
+        TaskKind::Multiclass => {
+            let mut counts = std::collections::BTreeMap::new();
+            for label in labels.iter().filter(|label| !label.is_nan()) {
+                // Indices of classes.
+                *counts.entry(*label as u32).or_insert(0) += 1;
+            }
+            let all: usize = counts.values().sum();
+            let common = counts.into_iter();
+            let common = common
+                .filter(|(_, count)| *count >= LEAST_OF_A_CLASS && all - count >= LEAST_OF_A_CLASS);
+            common
+                .map(|(class, _)| ask(&|label| label == class as f32))
+                .collect()
         }
     }
-    let scores: Vec<f64> = values
-        .iter()
-        .map(|value| match value {
-            Value::Number(x) => f64::from(*x),
-            Value::Code(code) => of_code[*code as usize].1 / of_code[*code as usize].0,
-        })
-        .collect();
-    let auc = auc(&scores, &labels).ok()?;
-    Some(auc.max(1.0 - auc))
+}
+
+enum Scores<'a> {
+    Numbers(&'a [f32]),
+    Codes(&'a [u32]),
+}
+
+fn scores(numbers: &[f32]) -> Scores<'_> {
+    Scores::Numbers(numbers)
+}
+
+impl Scores<'_> {
+    /// The AUC of the values, either way round; of a code, that of its share of positives. A number
+    /// that is missing counts as smallest.
+    fn separation(&self, question: &Question) -> Option<f64> {
+        let known: Vec<(usize, bool)> = question
+            .iter()
+            .enumerate()
+            .filter_map(|(i, label)| Some((i, (*label)?)))
+            .collect();
+        let positives = known.iter().filter(|(_, label)| *label).count();
+        if positives < LEAST_OF_A_CLASS || known.len() - positives < LEAST_OF_A_CLASS {
+            return None;
+        }
+        let labels: Vec<bool> = known.iter().map(|(_, label)| *label).collect();
+        let scores: Vec<f64> = match self {
+            Scores::Numbers(numbers) => {
+                let numbers = known.iter().map(|&(i, _)| f64::from(numbers[i]));
+                numbers
+                    .map(|x| if x.is_nan() { f64::NEG_INFINITY } else { x })
+                    .collect()
+            }
+            Scores::Codes(codes) => {
+                let mut of_code = [(0.0, 0.0); MOST_CODES as usize + 1];
+                for &(i, label) in &known {
+                    let (count, hits) = &mut of_code[codes[i] as usize];
+                    *count += 1.0;
+                    *hits += f64::from(u8::from(label));
+                }
+                let shares = known.iter().map(|&(i, _)| of_code[codes[i] as usize]);
+                shares.map(|(count, hits)| hits / count).collect()
+            }
+        };
+        let auc = auc(&scores, &labels).ok()?;
+        Some(auc.max(1.0 - auc))
+    }
 }

@@ -1,32 +1,57 @@
 //! Plugin `prepare`: events to a dataset of channels, samples and labels.
 //!
-//! `events` reads and sorts, `windows` draws the border between past and future, `snapshot` makes the
-//! samples of one date, `steps` and `channel` what the steps carry, `assemble` codes and vocabularies.
+//! `tables` and `text` read the inputs; `event_query` sorts the events into `partitions` by entity. Each
+//! bucket of them is worked on alone (`bucket`): `events` sorts its rows, `windows` draws the border
+//! between past and future, `steps`, `samples` and `labels` make columns, which `raw_files` sets aside.
+//! `fit` makes vocabularies and scales of all buckets, `shard` writes the dataset.
 
 mod aggregate;
-mod assemble;
+mod bucket;
 mod calendar;
 mod card;
 mod channel;
+mod dates;
+mod definitions;
+mod dictionary;
+mod draft;
 mod error;
+mod event_query;
 mod events;
 mod expression;
+mod files;
+mod fit;
+mod fitted;
+mod labels;
 mod leak;
 mod names;
 mod params;
+mod partitions;
 mod plugin;
 mod prepare;
+mod profile;
+mod raw_files;
 mod reporter;
+mod sample_rows;
+mod samples;
 mod session;
-mod snapshot;
+mod shard;
+mod source;
+mod source_params;
+mod spill;
+mod split_params;
 mod sql_error;
 mod steps;
+mod summary;
 mod tables;
+mod text;
+mod totals;
+mod values;
 mod windows;
 
+pub use draft::{Draft, DraftError, DraftRequest, draft};
 pub use error::PrepareError;
+pub use files::Input;
 pub use params::Params;
 pub use plugin::plugin;
-pub use prepare::prepare;
+pub use prepare::{Places, prepare};
 pub use reporter::Reporter;
-pub use tables::Input;

@@ -1,25 +1,31 @@
 //! `with` of a `prepare` stage.
 
-use std::fmt;
-
 use indexmap::IndexMap;
 use schemars::JsonSchema;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Error, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Serialize};
 use supermoe_channels::{ChannelKind, TaskKind};
 
-use crate::calendar::{Date, Span};
+use crate::dates::Span;
+use crate::source_params::SourceParams;
+use crate::split_params::SplitParams;
 
 /// How events become a dataset. SQL is DataFusion's; names of tables and columns are taken as they
 /// are written, capitals included.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
+    /// How the files of an input port are read, by port: delimiter, encoding, times, bad rows. Needed
+    /// only where the files do not say it themselves.
+    #[serde(default)]
+    pub sources: IndexMap<String, SourceParams>,
     /// SQL query whose rows are the events; each input port is a table of its name. Without it the
     /// rows of the only input are the events.
     #[serde(default)]
     pub events: Option<String>,
+    /// SQL query with one row per entity, which has a column of the entity's name: what is known of an
+    /// entity at any time, such as a segment. Channels take it with `from: profile`.
+    #[serde(default)]
+    pub profile: Option<String>,
     /// Column of the events that says whose event it is: whole numbers or text.
     pub entity: String,
     /// Column of the events that says when it was: a timestamp (taken as UTC) or a date.
@@ -46,9 +52,10 @@ pub struct Params {
     /// it comes, then standardised: write `ln(1 + ...)` yourself where it fits.
     #[serde(default)]
     pub aggregates: IndexMap<String, String>,
-    /// Which snapshots are for training, validation and test.
+    /// Which samples are for training, validation and test, or to be predicted.
     pub splits: SplitParams,
-    /// What is to be predicted, by name.
+    /// What is to be predicted, by name. With an input `fitted` and without tasks, those of the fitted
+    /// dataset, without labels.
     #[serde(default)]
     pub tasks: IndexMap<String, TaskParams>,
 }
@@ -61,22 +68,47 @@ fn default_length() -> u32 {
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
     "if" = { "properties": { "kind": { "const": "dense" } } },
-    "then" = { "properties": { "min_count": {
-        "type": "null",
-        "x-expected": "none (a dense channel has no vocabulary)",
-    } } },
+    "then" = { "properties": {
+        "min_count": { "type": "null", "x-expected": "none (a dense channel has no vocabulary)" },
+        "max_size": { "type": "null", "x-expected": "none (a dense channel has no vocabulary)" },
+        "hash": { "type": "null", "x-expected": "none (a dense channel has no codes)" },
+    } },
 ))]
 pub struct ChannelParams {
     /// `id` for many values, `category` for few, `dense` for a number.
     pub kind: ChannelKind,
+    /// What `expr` looks at: the `event` (and the snapshot), or the entity's row of the `profile`.
+    #[serde(default)]
+    pub from: ChannelSource,
     /// SQL expression over the columns of the event, `days_since_previous` (0 for the first row of the
-    /// history), `days_to_snapshot` and `snapshot`. Without it the column of the channel's name.
+    /// history), `days_to_snapshot` and `snapshot`; or over the columns of the profile. Without it the
+    /// column of the channel's name.
     #[serde(default)]
     pub expr: Option<String>,
     /// Values seen less often in the training period are unknown. For id and category channels.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub min_count: Option<u64>,
+    /// Only so many values are known: those seen most often in the training period. For id and category
+    /// channels.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_size: Option<u32>,
+    /// Codes by a hash of the value into so many buckets, instead of a vocabulary: for more values than
+    /// one can keep, and for values that are new after training. Not beside `min_count` and `max_size`.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub hash: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ChannelSource {
+    /// The event, and the snapshot that looks back at it.
+    #[default]
+    Event,
+    /// The entity's row of `with.profile`.
+    Profile,
 }
 
 /// Either `count` or `sum`.
@@ -101,7 +133,7 @@ pub struct TotalParams {
     pub source: Vec<String>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Counted {
     Rows,
@@ -110,111 +142,12 @@ pub enum Counted {
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct SplitParams {
-    pub by: SplitBy,
-    /// Snapshot dates to train on: a list such as `[2011-08-01, 2011-09-01]`, or
-    /// `{ from: 2011-01-01, to: 2011-08-01, every: month }`.
-    #[serde(deserialize_with = "train_snapshots")]
-    pub train: Snapshots,
-    /// Snapshot dates for early stopping and choices, written as those of `train`.
-    #[serde(default, deserialize_with = "valid_snapshots")]
-    pub valid: Snapshots,
-    /// Snapshot dates for the final figures, written as those of `train`. No label window of train or
-    /// valid may end after the first.
-    #[serde(default, deserialize_with = "test_snapshots")]
-    pub test: Snapshots,
-}
-
-fn train_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
-    snapshots_of("train", reader)
-}
-
-fn valid_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
-    snapshots_of("valid", reader)
-}
-
-fn test_snapshots<'de, D: Deserializer<'de>>(reader: D) -> Result<Snapshots, D::Error> {
-    snapshots_of("test", reader)
-}
-
-fn snapshots_of<'de, D: Deserializer<'de>>(split: &str, reader: D) -> Result<Snapshots, D::Error> {
-    Snapshots::deserialize(reader)
-        .map_err(|error| D::Error::custom(format!("with.splits.{split}: {error}")))
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SplitBy {
-    /// Every entity in every split, the snapshots apart.
-    Time,
-}
-
-/// A list of dates, or `from`, `to` and `every`. A snapshot stands at 00:00 UTC of its date.
-#[derive(Debug, Clone, JsonSchema)]
-#[schemars(untagged)]
-pub enum Snapshots {
-    Dates(Vec<Date>),
-    Range(SnapshotRange),
-}
-
-/// By hand, since a derived one would not say which date is wrong.
-impl<'de> Deserialize<'de> for Snapshots {
-    fn deserialize<D: Deserializer<'de>>(reader: D) -> Result<Self, D::Error> {
-        reader.deserialize_any(SnapshotsVisitor)
-    }
-}
-
-struct SnapshotsVisitor;
-
-impl<'de> Visitor<'de> for SnapshotsVisitor {
-    type Value = Snapshots;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of dates, or a map of `from`, `to` and `every`")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Snapshots, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(Snapshots::Dates)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Snapshots, A::Error> {
-        SnapshotRange::deserialize(MapAccessDeserializer::new(map)).map(Snapshots::Range)
-    }
-}
-
-impl Default for Snapshots {
-    fn default() -> Self {
-        Snapshots::Dates(Vec::new())
-    }
-}
-
-/// `from`, and every such step after it up to and including `to`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SnapshotRange {
-    /// The first snapshot, written `2011-01-01`.
-    pub from: Date,
-    /// No snapshot is after this date, written `2011-08-01`.
-    pub to: Date,
-    /// The step from one snapshot to the next: `day`, `week` or `month`.
-    pub every: Every,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Every {
-    Day,
-    Week,
-    Month,
-}
-
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
 pub struct TaskParams {
-    /// `binary`: the label is true or false, 1 or 0.
+    /// `binary`: the label is true or false, 1 or 0. `multiclass`: the label is text or a number, each
+    /// value a class; classes that no training sample has are no labels. `regression`: a number.
     pub kind: TaskKind,
     /// Length of the label window [snapshot, snapshot + within): a whole number and `h`, `d` or `w`, such
-    /// as `30d`. A window past the end of the data has no label.
+    /// as `30d`. A window that reaches past the end of the data has no label.
     pub within: Span,
     /// SQL aggregate over the rows of the label window; `snapshot` is a column too. NULL is no label:
     /// `coalesce(sum(x), 0)` where an empty window should count as 0.

@@ -6,13 +6,14 @@ use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, Context, PluginError, manifest};
 
 use crate::error::PrepareError;
+use crate::files::Input;
+use crate::fitted;
 use crate::params::Params;
-use crate::prepare::prepare;
+use crate::prepare::{Places, prepare};
 use crate::reporter::Reporter;
-use crate::tables::Input;
 
 /// Raised when the dataset of the same params and inputs changes.
-const REVISION: &str = "1";
+const REVISION: &str = "2";
 
 /// The plugin `prepare`.
 pub fn plugin() -> BuiltIn {
@@ -25,11 +26,20 @@ pub fn plugin() -> BuiltIn {
                       .ndjson); several files form one table."
                 .to_owned(),
     };
+    let fitted_port = InputPort {
+        port_type: PortType::Dataset,
+        required: false,
+        many: false,
+        description:
+            "A dataset of the same channels: its vocabularies, scales and classes are taken over"
+                .to_owned(),
+    };
     let manifest = manifest("prepare")
         .description("Turns events into a dataset of channels, samples and labels")
         .version(env!("CARGO_PKG_VERSION"))
         .revision(REVISION)
         .input_port("*", tables)
+        .input_port(fitted::PORT, fitted_port)
         .output("dataset", PortType::Dataset)
         .describe(
             "dataset",
@@ -42,10 +52,15 @@ pub fn plugin() -> BuiltIn {
 
 fn run(context: &mut Context) -> Result<(), PluginError> {
     let params: Params = context.params()?;
-    let inputs: Vec<Input> = context
-        .request()
+    let request = context.request();
+    let fitted = request.inputs.get(fitted::PORT);
+    let fitted = fitted
+        .and_then(|artifacts| artifacts.first())
+        .map(|artifact| artifact.path.clone());
+    let inputs: Vec<Input> = request
         .inputs
         .iter()
+        .filter(|(port, _)| *port != fitted::PORT)
         .map(|(port, artifacts)| Input {
             port: port.clone(),
             paths: artifacts
@@ -55,13 +70,15 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
         })
         .collect();
     let output = context.output("dataset")?;
-    match prepare(
-        &params,
-        &inputs,
+    let work = tempfile::tempdir_in(&context.request().work)
+        .map_err(|error| PrepareError::Data(format!("cannot use the work folder: {error}")))?;
+    let places = Places {
+        inputs: &inputs,
+        fitted: fitted.as_deref(),
         output,
-        context.threads(),
-        &mut Events { context },
-    ) {
+        work: work.path(),
+    };
+    match prepare(&params, places, context.threads(), &mut Events { context }) {
         Ok(card) => {
             for (split, of_split) in &card.splits {
                 context.metric(&format!("{split}/samples"), of_split.samples as f64, None);

@@ -1,13 +1,18 @@
 //! DataFusion, set up so that a query gives the same rows in the same order on every machine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::common::TableReference;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -15,38 +20,59 @@ use crate::error::PrepareError;
 use crate::sql_error;
 
 /// Rows that an operator handles at a time.
-const BATCH_ROWS: usize = 8192;
+pub const BATCH_ROWS: usize = 8192;
+
+/// What the queries of one [`runtime`] may hold in memory; sorts and groups beyond it go to the work
+/// folder.
+pub const MEMORY_BYTES: usize = 640 << 20;
+
+/// Memory and folder of some queries. Each bucket has its own, so that what goes to the work folder does
+/// not hang on what runs beside it.
+///
+/// # Errors
+/// A work folder that cannot be used.
+pub fn runtime(work: &Path) -> Result<Arc<RuntimeEnv>, PrepareError> {
+    let runtime = RuntimeEnvBuilder::new()
+        .with_memory_pool(Arc::new(FairSpillPool::new(MEMORY_BYTES)))
+        .with_temp_file_path(work)
+        .build_arc();
+    runtime.map_err(|error| PrepareError::sql("the work folder", error))
+}
 
 /// One partition, whatever the number of cores: sums run in one order. Names are taken as they are
-/// written. Work is spread over cores by running the queries of several snapshots at once.
-pub fn new() -> SessionContext {
+/// written. Work is spread over cores by running the queries of several buckets at once.
+pub fn new(runtime: &Arc<RuntimeEnv>) -> SessionContext {
     let mut config = SessionConfig::new()
         .with_target_partitions(1)
         .with_batch_size(BATCH_ROWS);
     config.options_mut().sql_parser.enable_ident_normalization = false;
-    SessionContext::new_with_config(config)
+    SessionContext::new_with_config_rt(config, runtime.clone())
 }
 
-/// A table in memory, under a name.
+/// A table of one batch under a name, in the place of the one that had it.
 ///
 /// # Errors
-/// A name that is taken.
-pub fn add_table(
+/// A name that is none.
+pub fn replace_table(
     context: &SessionContext,
     name: &str,
     batch: RecordBatch,
 ) -> Result<(), DataFusionError> {
-    let schema = batch.schema();
-    let rows = batch.num_rows();
-    let starts = (0..rows).step_by(BATCH_ROWS);
-    let slices = starts
-        .map(|start| batch.slice(start, BATCH_ROWS.min(rows - start)))
-        .collect();
-    let table = MemTable::try_new(schema, vec![slices])?;
-    context.register_table(
-        datafusion::common::TableReference::bare(name),
-        Arc::new(table),
-    )?;
+    let table = MemTable::try_new(batch.schema(), vec![vec![batch]])?;
+    replace_provider(context, name, Arc::new(table))
+}
+
+/// A table under a name, in the place of the one that had it.
+///
+/// # Errors
+/// A name that is none.
+pub fn replace_provider(
+    context: &SessionContext,
+    name: &str,
+    table: Arc<dyn TableProvider>,
+) -> Result<(), DataFusionError> {
+    context.deregister_table(TableReference::bare(name))?;
+    context.register_table(TableReference::bare(name), table)?;
     Ok(())
 }
 

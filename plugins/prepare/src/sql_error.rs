@@ -26,6 +26,11 @@ pub fn message(error: &DataFusionError) -> String {
     let root = error.find_root();
     match root {
         DataFusionError::SQL(parser, _) => syntax(parser),
+        DataFusionError::ResourcesExhausted(_) => format!(
+            "it needs more memory than the {} MiB that a query may have: join or group fewer columns, or \
+             aggregates that keep no values, such as sum and count",
+            crate::session::MEMORY_BYTES >> 20
+        ),
         DataFusionError::SchemaError(schema, _) => match schema.as_ref() {
             SchemaError::FieldNotFound {
                 field,

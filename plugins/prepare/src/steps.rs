@@ -1,183 +1,296 @@
-//! The stored steps: the rows that some sample may see, and what depends on the event alone.
+//! The stored steps of a bucket: the rows that some sample may see, and what depends on the event
+//! alone.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
-use arrow::compute::{take, take_record_batch};
+use arrow::array::{Float64Array, RecordBatch};
 use datafusion::prelude::SessionContext;
-use supermoe_channels::Steps;
+use supermoe_channels::{Per, Split};
 
-use crate::calendar::written;
-use crate::channel::{PlannedChannel, RawValues};
+use crate::channel::{ChannelReader, Coding, PlannedChannel, RawColumn};
+use crate::dates::written;
+use crate::dictionary::Dictionary;
 use crate::error::PrepareError;
 use crate::events::Events;
-use crate::expression::{DAYS_SINCE_PREVIOUS, Expression, numbers};
-use crate::params::Counted;
+use crate::expression::{DAYS_SINCE_PREVIOUS, ReadyExpression, numbers};
+use crate::sample_rows::{Piece, PieceStart, SampleRows, gathered};
+use crate::totals::PlannedTotal;
 
-/// The rows before the last snapshot.
-pub struct StepTable<'a> {
-    events: &'a Events,
-    /// Rows of the events, ascending.
-    rows: UInt32Array,
-    /// The events' columns and `days_since_previous`.
-    batch: RecordBatch,
-    /// By row of the events: the index of its step, or of the next one.
-    step_of_row: Vec<u64>,
+/// Columns run over the steps.
+#[derive(Debug)]
+pub struct StepColumns {
+    pub entity: Vec<u32>,
+    pub visit: Vec<u32>,
+    /// By channel; none for those that do not hang on the event alone.
+    pub channels: Vec<Option<StepColumn>>,
+    /// By total: the sum from the entity's first step to this one.
+    pub totals: Vec<Vec<f64>>,
+    /// By step: whether its values make the vocabularies.
+    pub counted: Vec<bool>,
+    /// By entity: its first step.
+    starts: Vec<u64>,
 }
 
-/// By step; `first_of_window` is what the value is where a history begins.
-pub struct StepValues {
-    pub values: RawValues,
-    pub first_of_window: Option<RawValues>,
+/// `first_of_window` is what the value is where a history begins.
+#[derive(Debug)]
+pub struct StepColumn {
+    pub values: RawColumn,
+    pub first_of_window: Option<RawColumn>,
 }
 
-impl<'a> StepTable<'a> {
-    pub fn new(events: &'a Events, last_snapshot: i64) -> Result<Self, PrepareError> {
-        let mut rows = Vec::new();
-        let mut step_of_row = Vec::with_capacity(events.time.len());
-        for (&time, row) in events.time.iter().zip(0..) {
-            step_of_row.push(rows.len() as u64);
-            if time < last_snapshot {
-                rows.push(row);
-            }
+/// What is needed of the run to make the steps of a bucket.
+pub struct StepPlan<'a> {
+    pub channels: &'a [PlannedChannel],
+    pub totals: &'a [PlannedTotal],
+    /// Rows at or after this are no steps.
+    pub last_snapshot: i64,
+    /// Values of steps before this, of entities to train on, make the vocabularies; none: all do.
+    pub training_end: Option<i64>,
+}
+
+impl StepPlan<'_> {
+    /// `dictionaries`: by channel. `splits`: by entity.
+    ///
+    /// # Errors
+    /// An expression that fails, or gives what it may not.
+    pub fn compute(
+        &self,
+        context: &SessionContext,
+        events: &Arc<Events>,
+        splits: &[Split],
+        dictionaries: &mut [Dictionary],
+    ) -> Result<StepColumns, PrepareError> {
+        let mut columns = StepColumns {
+            entity: Vec::new(),
+            visit: Vec::new(),
+            channels: Vec::new(),
+            totals: Vec::new(),
+            counted: Vec::new(),
+            starts: Vec::with_capacity(events.ranges.len()),
+        };
+        let mut pieces = Vec::new();
+        for (range, entity) in events.ranges.iter().zip(0..) {
+            columns.starts.push(columns.entity.len() as u64);
+            let times = &events.time[range.clone()];
+            let steps = times.partition_point(|&time| time < self.last_snapshot);
+            let rows = range.start..range.start + steps;
+            columns.entity.extend(rows.clone().map(|_| entity));
+            columns.visit.extend_from_slice(&events.visit[rows.clone()]);
+            pieces.push(Piece {
+                rows,
+                snapshot: self.last_snapshot,
+                starts: PieceStart::OfHistory,
+            });
         }
-        let rows = UInt32Array::from(rows);
-        let gather = PrepareError::arrow("gather the steps");
-        let batch = take_record_batch(&events.rows, &rows).map_err(&gather)?;
-        let days = take(&events.days_since_previous, &rows, None).map_err(&gather)?;
-        let batch = with_days_since_previous(&batch, days)?;
-        Ok(Self {
-            events,
-            rows,
-            batch,
-            step_of_row,
-        })
+        columns.counted = self.counted(&pieces, events, splits);
+        let by_step = self
+            .channels
+            .iter()
+            .filter(|channel| channel.per == Per::Step);
+        let mut wanted = crate::channel::columns(by_step);
+        let expressions = self.totals.iter().filter_map(PlannedTotal::expression);
+        wanted.extend(
+            expressions.flat_map(|expression| expression.columns.iter().map(String::as_str)),
+        );
+        let rows = SampleRows::new(events, pieces, &wanted);
+        let mut readers = Readers::new(context, self, &rows)?;
+        let mut before = 0;
+        for batch in rows.batches() {
+            let batch = gathered(batch)?;
+            let place = |row: usize| place(events, &columns, before + row);
+            readers.read(&batch, dictionaries, &columns.counted[before..], &place)?;
+            let sums = &mut readers.totals;
+            let entities = &columns.entity[before..before + batch.num_rows()];
+            for total in sums.iter_mut() {
+                total.add(&batch, entities, &columns.visit[before..], &place)?;
+            }
+            before += batch.num_rows();
+        }
+        (columns.channels, columns.totals) = readers.finish();
+        Ok(columns)
     }
 
+    /// By step: whether its values make the vocabularies.
+    fn counted(&self, pieces: &[Piece], events: &Events, splits: &[Split]) -> Vec<bool> {
+        let mut counted = Vec::new();
+        for (piece, split) in pieces.iter().zip(splits) {
+            let times = &events.time[piece.rows.clone()];
+            counted.extend(times.iter().map(|&time| match self.training_end {
+                Some(end) => time < end && *split == Split::Train,
+                None => true,
+            }));
+        }
+        counted
+    }
+}
+
+impl StepColumns {
     pub fn len(&self) -> usize {
-        self.batch.num_rows()
+        self.entity.len()
     }
 
     /// The index of a row's step.
-    pub fn step(&self, row: usize) -> u64 {
-        self.step_of_row[row]
+    pub fn step(&self, events: &Events, entity: u32, row: usize) -> u64 {
+        let entity = entity as usize;
+        // Rows of an entity ascend, so its steps are its first rows.
+        self.starts[entity] + (row - events.ranges[entity].start) as u64
     }
+}
 
-    /// Microseconds from 1970-01-01 UTC.
-    pub fn time(&self, step: usize) -> i64 {
-        self.events.time[self.rows.value(step) as usize]
-    }
+fn place(events: &Events, columns: &StepColumns, step: usize) -> String {
+    let entity = columns.entity[step] as usize;
+    let row = events.ranges[entity].start + step - columns.starts[entity] as usize;
+    let (key, time) = (&events.keys[entity], written(events.time[row]));
+    format!("for entity {key} at {time}")
+}
 
-    pub fn steps(&self) -> Steps {
-        let of = |values: &[u32]| {
-            self.rows
-                .values()
-                .iter()
-                .map(|&row| values[row as usize])
-                .collect()
-        };
-        Steps {
-            entity: of(&self.events.entity),
-            visit: of(&self.events.visit),
-        }
-    }
+/// The channels and totals while the batches pass by.
+struct Readers<'a> {
+    /// By channel.
+    channels: Vec<Option<StepReader<'a>>>,
+    totals: Vec<TotalReader<'a>>,
+}
 
-    pub fn values(
-        &self,
+struct StepReader<'a> {
+    values: ChannelReader<'a>,
+    first_of_window: Option<ChannelReader<'a>>,
+    vocabulary: bool,
+}
+
+impl<'a> Readers<'a> {
+    fn new(
         context: &SessionContext,
-        channel: &PlannedChannel,
-    ) -> Result<StepValues, PrepareError> {
-        let values = channel.values(context, &self.batch, |step| self.place(step))?;
-        let first_of_window = if channel.expression.uses(DAYS_SINCE_PREVIOUS) {
-            let zeros = Arc::new(Float64Array::from(vec![0.0; self.len()]));
-            let alone = replace_last(&self.batch, zeros)?;
-            Some(channel.values(context, &alone, |step| self.place(step))?)
-        } else {
-            None
-        };
-        Ok(StepValues {
-            values,
-            first_of_window,
+        plan: &StepPlan<'a>,
+        rows: &SampleRows,
+    ) -> Result<Self, PrepareError> {
+        let reader =
+            |channel: &'a PlannedChannel| ChannelReader::new(context, channel, rows.schema());
+        let channels = plan.channels.iter().map(|channel| {
+            if channel.per != Per::Step {
+                return Ok(None);
+            }
+            let looks_back = channel.expression.uses(DAYS_SINCE_PREVIOUS);
+            Ok(Some(StepReader {
+                values: reader(channel)?,
+                first_of_window: looks_back.then(|| reader(channel)).transpose()?,
+                vocabulary: matches!(channel.coding, Coding::Vocabulary { .. }),
+            }))
+        });
+        let totals = plan.totals.iter().map(|total| {
+            let expression = total.expression();
+            let ready = expression.map(|expression| expression.ready(context, rows.schema()));
+            Ok(TotalReader {
+                total,
+                expression: ready.transpose()?,
+                sums: Vec::new(),
+                last: None,
+            })
+        });
+        Ok(Self {
+            channels: channels.collect::<Result<_, PrepareError>>()?,
+            totals: totals.collect::<Result<_, PrepareError>>()?,
         })
     }
 
-    /// Counts from the first step of each entity to each step.
-    pub fn counts(&self, counted: Counted) -> Vec<f64> {
-        match counted {
-            Counted::Rows => self.sums(|_| 1.0),
-            Counted::Times => {
-                let visits = self
-                    .rows
-                    .values()
+    fn read(
+        &mut self,
+        batch: &RecordBatch,
+        dictionaries: &mut [Dictionary],
+        counted: &[bool],
+        place: &impl Fn(usize) -> String,
+    ) -> Result<(), PrepareError> {
+        let mut alone = None;
+        for (reader, dictionary) in self.channels.iter_mut().zip(dictionaries) {
+            let Some(reader) = reader else {
+                continue;
+            };
+            reader.values.read(batch, dictionary, place)?;
+            if let (RawColumn::Codes(codes), true) = (&reader.values.values, reader.vocabulary) {
+                let of_batch = &codes[codes.len() - batch.num_rows()..];
+                for (&code, _) in of_batch
                     .iter()
-                    .map(|&row| f64::from(self.events.visit[row as usize]) + 1.0);
-                visits.collect()
+                    .zip(counted)
+                    .filter(|(_, counted)| **counted)
+                {
+                    dictionary.count(code, 1);
+                }
+            }
+            if let Some(first) = &mut reader.first_of_window {
+                let alone = match &alone {
+                    Some(alone) => alone,
+                    None => alone.insert(without_previous(batch)?),
+                };
+                first.read(alone, dictionary, place)?;
             }
         }
+        Ok(())
     }
 
-    /// Sums of an expression from the first step of each entity to each step.
-    pub fn totals(
-        &self,
-        context: &SessionContext,
-        expression: &Expression,
-    ) -> Result<Vec<f64>, PrepareError> {
-        let values = numbers(
-            &expression.param,
-            &expression.evaluate(context, &self.batch)?,
-        )?;
-        let sums = self.sums(|step| values[step].unwrap_or(0.0));
-        match sums.iter().position(|sum| !sum.is_finite()) {
-            Some(step) => {
-                let problem = format!(
-                    "its sum is {} {}; guard the expression",
-                    sums[step],
-                    self.place(step)
-                );
-                Err(PrepareError::param(expression.param.as_str(), problem))
-            }
-            None => Ok(sums),
-        }
-    }
-
-    fn sums(&self, value: impl Fn(usize) -> f64) -> Vec<f64> {
-        let mut sums = Vec::with_capacity(self.len());
-        let mut last_entity = None;
-        let mut sum = 0.0;
-        for (step, &row) in self.rows.values().iter().enumerate() {
-            let entity = Some(self.events.entity[row as usize]);
-            if entity != last_entity {
-                (sum, last_entity) = (0.0, entity);
-            }
-            sum += value(step);
-            sums.push(sum);
-        }
-        sums
-    }
-
-    fn place(&self, step: usize) -> String {
-        let row = self.rows.value(step) as usize;
-        let key = &self.events.keys[self.events.entity[row] as usize];
-        format!("for entity {key} at {}", written(self.events.time[row]))
+    fn finish(self) -> (Vec<Option<StepColumn>>, Vec<Vec<f64>>) {
+        let channels = self.channels.into_iter().map(|reader| {
+            reader.map(|reader| StepColumn {
+                values: reader.values.values,
+                first_of_window: reader.first_of_window.map(|first| first.values),
+            })
+        });
+        let totals = self.totals.into_iter().map(|total| total.sums);
+        (channels.collect(), totals.collect())
     }
 }
 
-fn with_days_since_previous(
-    batch: &RecordBatch,
-    days: ArrayRef,
-) -> Result<RecordBatch, PrepareError> {
+/// The batch with 0 in the place of the days since the row before.
+fn without_previous(batch: &RecordBatch) -> Result<RecordBatch, PrepareError> {
     let schema = batch.schema();
-    let mut fields = schema.fields().to_vec();
-    fields.push(Arc::new(crate::expression::special_fields()[0].clone()));
     let mut columns = batch.columns().to_vec();
-    columns.push(days);
-    let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-    RecordBatch::try_new(schema, columns).map_err(PrepareError::arrow("gather the steps"))
+    if let Ok(index) = schema.index_of(DAYS_SINCE_PREVIOUS) {
+        columns[index] = Arc::new(Float64Array::from(vec![0.0; batch.num_rows()]));
+    }
+    gathered(RecordBatch::try_new(schema, columns))
 }
 
-fn replace_last(batch: &RecordBatch, column: ArrayRef) -> Result<RecordBatch, PrepareError> {
-    let mut columns = batch.columns().to_vec();
-    columns.pop();
-    columns.push(column);
-    RecordBatch::try_new(batch.schema(), columns).map_err(PrepareError::arrow("gather the steps"))
+/// The sums of one total from each entity's first step on.
+struct TotalReader<'a> {
+    total: &'a PlannedTotal,
+    expression: Option<ReadyExpression>,
+    sums: Vec<f64>,
+    /// The entity of the last step.
+    last: Option<u32>,
+}
+
+impl TotalReader<'_> {
+    fn add(
+        &mut self,
+        batch: &RecordBatch,
+        entities: &[u32],
+        visits: &[u32],
+        place: &impl Fn(usize) -> String,
+    ) -> Result<(), PrepareError> {
+        let values = match (&self.expression, self.total) {
+            (Some(expression), PlannedTotal::Sum(sum)) => {
+                Some(numbers(&sum.param, &expression.evaluate(batch)?)?)
+            }
+            _ => None,
+        };
+        for (row, &entity) in entities.iter().enumerate() {
+            let before = match self.last == Some(entity) {
+                true => self.sums.last().copied().unwrap_or(0.0),
+                false => 0.0,
+            };
+            self.last = Some(entity);
+            let sum = match (self.total, &values) {
+                (PlannedTotal::Times, _) => f64::from(visits[row]) + 1.0,
+                (PlannedTotal::Sum(_), Some(values)) => before + values[row].unwrap_or(0.0),
+                _ => before + 1.0,
+            };
+            if let (PlannedTotal::Sum(expression), false) = (self.total, sum.is_finite()) {
+                let at = place(row);
+                return Err(PrepareError::param(
+                    expression.param.as_str(),
+                    format!("its sum is {sum} {at}; guard the expression"),
+                ));
+            }
+            self.sums.push(sum);
+        }
+        Ok(())
+    }
 }

@@ -6,10 +6,12 @@ pub mod diff;
 pub mod gc;
 pub mod get;
 pub mod graph;
+pub mod init;
 pub mod logs;
 pub mod plan;
 pub mod plugin;
 pub mod plugins;
+pub mod report;
 pub mod run;
 pub mod runs;
 pub mod schema;
@@ -36,8 +38,10 @@ pub fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Graph(arguments) => done(graph::execute(&arguments)),
         Command::Plugins(arguments) => done(plugins::execute(&arguments)),
         Command::Schema(arguments) => done(schema::execute(&arguments)),
+        Command::Init(arguments) => done(init::execute(&arguments)),
         Command::Runs(arguments) => done(runs::execute(&arguments)),
         Command::Show(arguments) => done(show::execute(&arguments)),
+        Command::Report(arguments) => done(report::execute(&arguments)),
         Command::Logs(arguments) => done(logs::execute(&arguments)),
         Command::Get(arguments) => done(get::execute(&arguments)),
         Command::Diff(arguments) => done(diff::execute(&arguments)),

@@ -12,7 +12,7 @@ use supermoe_workflow::Workflow;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use crate::argument_values::{parse_bytes, parse_duration};
-use crate::commands::block_on;
+use crate::commands::{block_on, report};
 use crate::early_store::EarlyStore;
 use crate::failure::{Exit, Failure, Problem};
 use crate::output;
@@ -22,7 +22,7 @@ use crate::run_name::quoted;
 use crate::screen::Screen;
 use crate::selection::SelectionArguments;
 use crate::signals::stop_on_signals;
-use crate::summary;
+use crate::summary::{self, Places};
 use crate::workflow_file::{Loaded, WorkflowArguments};
 
 /// Runs a workflow: what has a result is taken from the store, the rest runs
@@ -166,8 +166,13 @@ async fn run(
     };
     let shown = lock(&display).finish();
     let summary = ended.map_err(engine_failed)?;
+    let page = report::after_run(project, &store, &summary.record).await;
     if !arguments.json {
-        print_summary(&summary, &url.to_string(), &hint)?;
+        let places = Places {
+            store: &url.to_string(),
+            page: page.as_deref(),
+        };
+        print_summary(&summary, &places, &hint)?;
     }
     let exit = exit(&summary);
     // As large as the workflow, and the end of the process too.
@@ -184,8 +189,8 @@ fn lock(display: &Mutex<Box<dyn Display>>) -> MutexGuard<'_, Box<dyn Display>> {
     display.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn print_summary(summary: &RunSummary, store: &str, hint: &LogHint) -> Result<(), Failure> {
-    let text = summary::text(&summary.record, store, hint, &Screen::stdout());
+fn print_summary(summary: &RunSummary, places: &Places<'_>, hint: &LogHint) -> Result<(), Failure> {
+    let text = summary::text(&summary.record, places, hint, &Screen::stdout());
     match output::to_stdout(|out| out.write_all(text.as_bytes())) {
         // Nobody reads the summary; how the run ended still has to be said by the exit code.
         Err(Failure::OutputClosed) => Ok(()),

@@ -1,23 +1,71 @@
-//! Where tensors live: dfdx's device together with this crate's fused operations.
+//! Where tensors live: dfdx's device together with this crate's operations.
 //!
-//! Every operation has a default: its reference composed of dfdx's own operations. `Cpu` replaces
-//! them by fused kernels; `Cuda` (feature `cuda`) runs the references.
+//! Every operation has a reference composed of dfdx's own operations and a fused CPU kernel, both in
+//! its file under [`crate::ops`]. `Cpu` runs the kernels; `Cuda` (feature `cuda`) the references.
 
 mod cpu;
 
 use std::sync::Arc;
 
-use dfdx::shapes::HasShape;
-use dfdx::shapes::Shape;
-use dfdx::tensor::{Gradients, Tape, Tensor};
+use dfdx::shapes::{HasShape, Shape};
+use dfdx::tensor::{Cpu, Gradients, Tape, Tensor};
 
 use crate::ops::{
-    self, Activation, DenseInput, MoeOptions, MoeOutput, MoeWeights, Normalized, Qkv,
+    self, Activation, Candidates, DenseInput, MoeOptions, MoeOutput, MoeWeights, Normalized, Qkv,
 };
-use crate::{Cube, Error, Matrix, Offsets, Vector};
+use crate::{Cube, Error, Matrix, Offsets, Scalar, Vector};
 
-/// A device that runs this crate's operations. Call them through [`crate::ops`], which checks shapes.
-pub trait Device: dfdx::tensor_ops::Device<f32> {
+/// Makes the trait's method for each operation: by default `composed` of the module of its name.
+/// For `Cpu` it is `fused` of that module.
+macro_rules! operations {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $output:ty;)*) => {
+        /// A device that runs this crate's operations. Call them through [`crate::ops`], which checks
+        /// shapes and says what each does.
+        pub trait Device: HostAccess {
+            $(
+                #[doc(hidden)]
+                fn $name<T: Tape<f32, Self>>(
+                    $($argument: $kind,)*
+                    tape: &mut T,
+                ) -> Result<$output, Error> {
+                    ops::$name::composed($($argument,)* tape)
+                }
+            )*
+        }
+
+        impl Device for Cpu {
+            $(
+                fn $name<T: Tape<f32, Self>>(
+                    $($argument: $kind,)*
+                    tape: &mut T,
+                ) -> Result<$output, Error> {
+                    ops::$name::fused($($argument,)* tape)
+                }
+            )*
+        }
+
+        #[cfg(feature = "cuda")]
+        impl Device for dfdx::tensor::Cuda {}
+    };
+}
+
+operations! {
+    linear(x: &Matrix<Self>, weight: &Matrix<Self>, bias: Option<&Vector<Self>>) -> Matrix<Self>;
+    layer_norm(x: &Matrix<Self>, residual: Option<&Matrix<Self>>, scale: &Vector<Self>, shift: &Vector<Self>, activation: Activation) -> Normalized<Self>;
+    lookup(device: &Self, tables: &[&Matrix<Self>], codes: &[Arc<[u32]>], dense: &DenseInput, fill: Option<&Vector<Self>>) -> Matrix<Self>;
+    attention(qkv: Qkv<'_, Self>, offsets: &Offsets, heads: usize) -> Matrix<Self>;
+    moe_ffn(x: &Matrix<Self>, weights: MoeWeights<'_, Self>, options: &MoeOptions) -> MoeOutput<Self>;
+    moe_linear(x: &Matrix<Self>, gate: &Matrix<Self>, weight: &Cube<Self>, options: &MoeOptions) -> MoeOutput<Self>;
+    segment_max(x: &Matrix<Self>, offsets: &Offsets) -> Matrix<Self>;
+    gather_rows(x: &Matrix<Self>, rows: &Arc<[u32]>) -> Matrix<Self>;
+    add(a: &Matrix<Self>, b: &Matrix<Self>) -> Matrix<Self>;
+    dropout(x: &Matrix<Self>, rate: f32, key: u64) -> Matrix<Self>;
+    cross_entropy(logits: &Matrix<Self>, targets: &[u32]) -> Scalar<Self>;
+    sampled_softmax(x: &Matrix<Self>, classes: &Matrix<Self>, candidates: &Candidates) -> Scalar<Self>;
+}
+
+/// The way between a device and host memory.
+pub trait HostAccess: dfdx::tensor_ops::Device<f32> {
     /// The values of a tensor in host memory, row-major.
     fn read<S: Shape>(tensor: &Tensor<S, f32, Self>) -> Vec<f32> {
         tensor.as_vec()
@@ -47,118 +95,7 @@ pub trait Device: dfdx::tensor_ops::Device<f32> {
         gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
         Ok(gradients.get(tensor).as_vec())
     }
-
-    /// See [`ops::linear`].
-    fn linear<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        weight: &Matrix<Self>,
-        bias: Option<&Vector<Self>>,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::linear::composed(x, weight, bias, tape)
-    }
-
-    /// See [`ops::layer_norm`].
-    fn layer_norm<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        residual: Option<&Matrix<Self>>,
-        scale: &Vector<Self>,
-        shift: &Vector<Self>,
-        activation: Activation,
-        tape: &mut T,
-    ) -> Result<Normalized<Self>, Error> {
-        ops::layer_norm::composed(x, residual, scale, shift, activation, tape)
-    }
-
-    /// See [`ops::lookup`].
-    fn lookup<T: Tape<f32, Self>>(
-        device: &Self,
-        tables: &[&Matrix<Self>],
-        codes: &[Arc<[u32]>],
-        dense: &DenseInput,
-        fill: Option<&Vector<Self>>,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::lookup::composed(device, tables, codes, dense, fill, tape)
-    }
-
-    /// See [`ops::attention`].
-    fn attention<T: Tape<f32, Self>>(
-        qkv: Qkv<'_, Self>,
-        offsets: &Offsets,
-        heads: usize,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::attention::composed(qkv, offsets, heads, tape)
-    }
-
-    /// See [`ops::moe_ffn`].
-    fn moe_ffn<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        weights: MoeWeights<'_, Self>,
-        options: &MoeOptions,
-        tape: &mut T,
-    ) -> Result<MoeOutput<Self>, Error> {
-        ops::moe_ffn::composed(x, weights, options, tape)
-    }
-
-    /// See [`ops::moe_linear`].
-    fn moe_linear<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        gate: &Matrix<Self>,
-        weight: &Cube<Self>,
-        options: &MoeOptions,
-        tape: &mut T,
-    ) -> Result<MoeOutput<Self>, Error> {
-        ops::moe_linear::composed(x, gate, weight, options, tape)
-    }
-
-    /// See [`ops::segment_max`].
-    fn segment_max<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        offsets: &Offsets,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::segment_max::composed(x, offsets, tape)
-    }
-
-    /// See [`ops::gather_rows`].
-    fn gather_rows<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        rows: &Arc<[u32]>,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::gather_rows::composed(x, rows, tape)
-    }
-
-    /// See [`ops::add`].
-    fn add<T: Tape<f32, Self>>(
-        a: &Matrix<Self>,
-        b: &Matrix<Self>,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::add::composed(a, b, tape)
-    }
-
-    /// See [`ops::dropout`].
-    fn dropout<T: Tape<f32, Self>>(
-        x: &Matrix<Self>,
-        rate: f32,
-        key: u64,
-        tape: &mut T,
-    ) -> Result<Matrix<Self>, Error> {
-        ops::dropout::composed(x, rate, key, tape)
-    }
-
-    /// See [`ops::cross_entropy`].
-    fn cross_entropy<T: Tape<f32, Self>>(
-        logits: &Matrix<Self>,
-        targets: &[u32],
-        tape: &mut T,
-    ) -> Result<crate::Scalar<Self>, Error> {
-        ops::cross_entropy::composed(logits, targets, tape)
-    }
 }
 
 #[cfg(feature = "cuda")]
-impl Device for dfdx::tensor::Cuda {}
+impl HostAccess for dfdx::tensor::Cuda {}

@@ -40,7 +40,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     b: &Matrix<Cpu>,
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
-    let mut out = Cpu::read(a);
+    let mut out = crate::read(a);
     add_parallel(&mut out, &Buffer::of(b));
     let y = tensor(a.device(), out, *a.shape())?;
     if T::OWNS_TAPE {

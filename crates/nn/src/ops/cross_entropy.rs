@@ -88,7 +88,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
 ) -> Result<Scalar<Cpu>, Error> {
     let (rows, classes) = *logits.shape();
     let scale = 1.0 / labelled(targets);
-    let mut probabilities = Cpu::read(logits);
+    let mut probabilities = crate::read(logits);
     let mut losses = vec![0.0f32; rows];
     probabilities
         .par_chunks_mut(ROWS * classes)

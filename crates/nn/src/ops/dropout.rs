@@ -101,7 +101,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     key: u64,
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
-    let mut out = Cpu::read(x);
+    let mut out = crate::read(x);
     apply(&mut out, rate, key);
     let y = tensor(x.device(), out, *x.shape())?;
     if T::OWNS_TAPE {

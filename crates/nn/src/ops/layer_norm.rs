@@ -106,8 +106,8 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     if width == 0 || rows == 0 {
         return composed(x, residual, scale, shift, activation, tape);
     }
-    let (scale_values, shift_values) = (Cpu::read(scale), Cpu::read(shift));
-    let mut stream_values = Cpu::read(x);
+    let (scale_values, shift_values) = (crate::read(scale), crate::read(shift));
+    let mut stream_values = crate::read(x);
     let residual_values = residual.map(Buffer::of);
     let mut out = vec![0.0; rows * width];
     let mut moments = vec![(0.0f32, 0.0f32); rows]; // mean, 1 / deviation

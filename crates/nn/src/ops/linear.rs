@@ -58,7 +58,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let x_values = Buffer::of(x);
     let w_values = Buffer::of(weight);
     let mut out = match bias {
-        Some(bias) => Cpu::read(bias).repeat(rows),
+        Some(bias) => crate::read(bias).repeat(rows),
         None => vec![0.0; rows * outputs],
     };
     products::multiply_rows(

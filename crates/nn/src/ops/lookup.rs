@@ -223,7 +223,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let embedded: usize = dims.iter().sum();
     let width = embedded + dense.width();
     let values: Vec<Buffer> = tables.iter().map(|table| Buffer::of(table)).collect();
-    let fill_values = fill.map(Cpu::read).unwrap_or_default();
+    let fill_values = fill.map(crate::read).unwrap_or_default();
     let mut out = vec![0.0; rows * width];
     out.par_chunks_mut(ROWS * width.max(1))
         .enumerate()

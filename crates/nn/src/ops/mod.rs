@@ -19,6 +19,7 @@ pub(crate) mod moe_ffn;
 pub(crate) mod moe_linear;
 pub(crate) mod products;
 pub(crate) mod routing;
+pub(crate) mod sampled_softmax;
 pub(crate) mod segment_max;
 pub(crate) mod vectors;
 
@@ -38,6 +39,7 @@ pub use losses::{backward, bce_with_logits, huber, mse, sum, weighted_sum};
 pub use mixture::MoeOutput;
 pub use moe_ffn::{MoeWeights, moe_ffn};
 pub use moe_linear::moe_linear;
+pub use sampled_softmax::{Candidates, sampled_softmax};
 pub use segment_max::segment_max;
 
 use dfdx::shapes::Shape;

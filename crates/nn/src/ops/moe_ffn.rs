@@ -153,7 +153,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     }
     let wi = Buffer::of(weights.inner);
     let wo = Buffer::of(weights.outer);
-    let (bi, bo) = (Cpu::read(weights.inner_bias), Cpu::read(weights.outer_bias));
+    let (bi, bo) = (
+        crate::read(weights.inner_bias),
+        crate::read(weights.outer_bias),
+    );
     let ghosts = (
         weights.inner.ghost(),
         weights.inner_bias.ghost(),

@@ -120,6 +120,12 @@ fn fits(
     rows == 0 || columns == 0 || (rows - 1) * row_stride + (columns - 1) * column_stride < length
 }
 
+#[cfg(test)]
+thread_local! {
+    /// Multiplications of all products of this thread so far.
+    pub(crate) static MULTIPLIED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// `out = a b`, or `out += a b`, on the calling thread.
 pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accumulate: bool) {
     assert_eq!(
@@ -127,6 +133,8 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
         (a.rows, b.columns, b.rows),
         "sizes of a product"
     );
+    #[cfg(test)]
+    MULTIPLIED.set(MULTIPLIED.get() + out.rows * out.columns * a.columns);
     if out.rows == 0 || out.columns == 0 {
         return;
     }

@@ -42,9 +42,9 @@ impl Default for AdamWConfig {
 pub struct LearningRates {
     /// Of [`Group::Encoder`].
     pub encoder: Option<f32>,
-    /// Of [`Group::Towers`].
+    /// Of [`Group::Towers`], their tables too.
     pub towers: Option<f32>,
-    /// Of [`Group::Tables`] and of id tables.
+    /// Of [`Group::Tables`]: tables of categories, and id tables.
     pub tables: Option<f32>,
 }
 
@@ -123,15 +123,17 @@ impl AdamW {
             );
         }
         let mut row_gradients = Vec::new();
-        if rates.tables.is_some() {
-            for (_, rows) in tables.iter() {
-                row_gradients.push(D::take_gradient(gradients, &rows.leaf)?);
-            }
+        for (table, rows) in tables.iter() {
+            let rate = rates.of(table.group());
+            row_gradients.push(
+                rate.map(|_| D::take_gradient(gradients, &rows.leaf))
+                    .transpose()?,
+            );
         }
         let squares: f64 = taken
             .iter()
-            .flatten()
             .chain(&row_gradients)
+            .flatten()
             .map(|gradient| squares(gradient))
             .sum();
         let gradient_norm = squares.sqrt();
@@ -165,22 +167,17 @@ impl AdamW {
                 moments.update(values, &gradient, scale, rate, &config)
             });
         }
-        if let Some(learning_rate) = rates.tables {
-            let AdamWConfig {
-                beta1,
-                beta2,
-                epsilon,
-                ..
-            } = self.config;
+        for ((table, rows), gradient) in tables.iter_mut().zip(&row_gradients) {
+            let (Some(learning_rate), Some(gradient)) = (rates.of(table.group()), gradient) else {
+                continue;
+            };
             let rate = RowRate {
                 learning_rate,
-                beta1,
-                beta2,
-                epsilon,
+                beta1: self.config.beta1,
+                beta2: self.config.beta2,
+                epsilon: self.config.epsilon,
             };
-            for ((table, rows), gradient) in tables.iter_mut().zip(&row_gradients) {
-                table.update(&rows.rows, gradient, scale, &rate);
-            }
+            table.update(&rows.rows, gradient, scale, &rate);
         }
         Ok(Step {
             gradient_norm,

@@ -122,7 +122,7 @@ pub struct Skipped {
 }
 
 impl<D: Device> Parameters<D> {
-    /// Writes the parameters of `groups` and `tables` with a text of the caller's. The same values give
+    /// Writes the parameters and `tables` of `groups` with a text of the caller's. The same values give
     /// the same bytes.
     pub fn save(
         &self,
@@ -142,7 +142,10 @@ impl<D: Device> Parameters<D> {
             };
             tensors.push((parameter.name().to_owned(), stored));
         }
-        for table in tables {
+        for table in tables
+            .iter()
+            .filter(|table| groups.contains(&table.group()))
+        {
             let stored = StoredTensor {
                 shape: vec![table.rows(), table.dim()],
                 values: table.values().to_vec(),
@@ -152,7 +155,7 @@ impl<D: Device> Parameters<D> {
         write_tensors(path, tensors, metadata)
     }
 
-    /// Reads the parameters of `groups` and `tables`. Each must be in the file with its shape, else an
+    /// Reads the parameters and `tables` of `groups`. Each must be in the file with its shape, else an
     /// error names it, and nothing has changed. Gives back what the file held beside them.
     pub fn load(
         &mut self,
@@ -170,6 +173,11 @@ impl<D: Device> Parameters<D> {
                     ));
                 }
             }
+            let mut tables: Vec<&mut Table> = tables
+                .iter_mut()
+                .map(|table| &mut **table)
+                .filter(|table| groups.contains(&table.group()))
+                .collect();
             let mut table_values = Vec::new();
             for table in tables.iter() {
                 table_values.push(values_of(

@@ -100,6 +100,39 @@ async fn a_file_comes_back_small_or_large() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_file_is_read_without_the_rest() {
+    for place in Place::all().await {
+        let large = vec![5; 100_000];
+        let folder = place.folder("in", &[("card.json", b"{}"), ("deep/rows", &large)]);
+        let artifact = place
+            .store
+            .put(&folder, ArtifactKind::Folder)
+            .await
+            .expect("stores");
+        let read = async |path: &str, most: u64| {
+            let store = place.elsewhere().await;
+            store.read_file(&artifact.digest, path, most).await
+        };
+        let found = |bytes: Option<bytes::Bytes>| bytes.map(|bytes| bytes.to_vec());
+        let card = read("card.json", 100).await.expect("reads");
+        assert_eq!(found(card).as_deref(), Some(&b"{}"[..]), "{}", place.kind);
+        let rows = read("deep/rows", 100_000).await.expect("reads");
+        assert_eq!(found(rows), Some(large), "{}", place.kind);
+        assert_eq!(read("deep", 100).await.expect("reads"), None);
+        let error = read("deep/rows", 99_999).await.expect_err("it is larger");
+        assert!(error.to_string().contains("100000 bytes"), "{error}");
+
+        place.damage_object("blobs/");
+        let error = read("deep/rows", 100_000).await.expect_err("it is damaged");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        place.remove_object("blobs/");
+        let error = read("deep/rows", 100_000).await.expect_err("it is gone");
+        assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+        assert!(read("card.json", 100).await.is_ok(), "{}", place.kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_digest_is_of_content_names_and_the_executable_bit_alone() {
     let place = Place::local().await;
     let first = place.folder("first", &[("a", b"1"), ("b/c", b"2")]);

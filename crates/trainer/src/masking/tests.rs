@@ -3,6 +3,7 @@
 use supermoe_channels::{Dataset, Split};
 
 use super::*;
+use crate::predicted_channel::Value;
 use crate::random::{Purpose, stream};
 use crate::tiny_retail;
 
@@ -13,7 +14,7 @@ fn masked(
 ) -> (Dataset, Masking, PackedBatch, MaskedBatch) {
     let dataset = tiny_retail::dataset(60);
     let names: Vec<String> = predict.iter().map(|name| name.to_string()).collect();
-    let masking = Masking::new(dataset.schema(), &names, mode, rate).unwrap();
+    let masking = Masking::new(dataset.schema(), &names, DenseTarget::Buckets, mode, rate).unwrap();
     let batch = dataset.pack(&dataset.split(Split::Train));
     let masked = masking.apply(batch.clone(), &mut stream(1, Purpose::Mask, 0, 0));
     (dataset, masking, batch, masked)
@@ -78,29 +79,42 @@ fn rates_are_those_asked_for() {
 }
 
 #[test]
-fn targets_are_the_true_classes() {
-    let (dataset, masking, batch, masked) = masked(MaskMode::PerStep, &["product", "amount"], 0.3);
+fn targets_are_the_true_values() {
+    let (dataset, _, batch, masked) = masked(MaskMode::PerStep, &["product", "amount"], 0.3);
     let amount = column(&dataset, "amount");
-    for (&row, &class) in masked.targets[0]
-        .rows
-        .iter()
-        .zip(&masked.targets[0].classes)
-    {
-        assert_eq!(batch.codes[0][row as usize], class);
-        assert!(class >= FIRST_CODE);
-    }
     let bounds = dataset.schema().channels[3].standardised_quantiles();
-    assert_eq!(masking.channels[1].classes, bounds.len() + 1);
-    for (&row, &class) in masked.targets[1]
-        .rows
-        .iter()
-        .zip(&masked.targets[1].classes)
-    {
-        let value = batch.dense[row as usize * batch.dense_width + amount];
-        assert_eq!(
-            bounds.iter().filter(|&&bound| bound <= value).count(),
-            class as usize
-        );
+    let (products, amounts) = (&masked.targets[0], &masked.targets[1]);
+    assert!(products.rows.len() > 50 && amounts.rows.len() > 50);
+    for (&row, &value) in products.rows.iter().zip(&products.values) {
+        let code = batch.codes[0][row as usize];
+        assert_eq!(value, Value::Class(code));
+        assert!(code >= FIRST_CODE);
+    }
+    for (&row, &value) in amounts.rows.iter().zip(&amounts.values) {
+        let paid = batch.dense[row as usize * batch.dense_width + amount];
+        let bucket = bounds.iter().filter(|&&bound| bound <= paid).count();
+        assert_eq!(value, Value::Class(bucket as u32));
+    }
+}
+
+#[test]
+fn a_dense_channel_may_be_told_as_its_number() {
+    let dataset = tiny_retail::dataset(20);
+    let masking = Masking::new(
+        dataset.schema(),
+        &["amount".to_owned()],
+        DenseTarget::Squared,
+        MaskMode::PerStep,
+        0.3,
+    )
+    .unwrap();
+    let batch = dataset.pack(&dataset.split(Split::Train));
+    let masked = masking.apply(batch.clone(), &mut stream(1, Purpose::Mask, 0, 0));
+    let amount = column(&dataset, "amount");
+    assert!(!masked.targets[0].rows.is_empty());
+    for (&row, &value) in masked.targets[0].rows.iter().zip(&masked.targets[0].values) {
+        let paid = batch.dense[row as usize * batch.dense_width + amount];
+        assert_eq!(value, Value::Number(paid));
     }
 }
 
@@ -174,7 +188,11 @@ fn visits_are_hidden_whole_with_all_totals() {
 #[test]
 fn copying_is_right_for_a_constant_and_wrong_for_a_ring() {
     let (_, _, _, masked) = masked(MaskMode::PerStep, &["product", "country"], 0.15);
-    let rate = |targets: &Targets| targets.copied_right as f64 / targets.rows.len() as f64;
+    let rate = |targets: &Targets| {
+        let values = targets.values.iter().zip(&targets.copies);
+        let right = values.filter(|(value, copy)| Some(**value) == **copy);
+        right.count() as f64 / targets.rows.len() as f64
+    };
     assert!(rate(&masked.targets[0]) < 0.05);
     assert!(rate(&masked.targets[1]) > 0.9);
 }
@@ -183,7 +201,8 @@ fn copying_is_right_for_a_constant_and_wrong_for_a_ring() {
 fn what_cannot_be_predicted_is_refused_by_name() {
     let dataset = tiny_retail::dataset(5);
     let refusal = |name: &str| {
-        Masking::new(dataset.schema(), &[name.to_owned()], MaskMode::PerStep, 0.1)
+        let (dense, mode) = (DenseTarget::Buckets, MaskMode::PerStep);
+        Masking::new(dataset.schema(), &[name.to_owned()], dense, mode, 0.1)
             .unwrap_err()
             .to_string()
     };

@@ -17,7 +17,24 @@ const DAY_MS: i64 = 86_400_000;
 
 /// Every entity has a sample in each of four snapshots: two for training, one each for the others.
 pub fn dataset(entities: u32) -> Dataset {
-    let mut dataset = parts(entities).build();
+    dataset_of(entities, |_| true)
+}
+
+/// The same with the channels alone for which `keep` holds, by their name; without any dense one there
+/// are no aggregates either.
+pub fn dataset_of(entities: u32, keep: impl Fn(&str) -> bool) -> Dataset {
+    let mut parts = parts(entities);
+    let channels = parts.schema.channels.iter();
+    let kept: Vec<bool> = channels.map(|channel| keep(&channel.name)).collect();
+    let mut kept = kept.into_iter();
+    parts.values.retain(|_| kept.next().unwrap_or_default());
+    parts.schema.channels.retain(|channel| keep(&channel.name));
+    parts.vocabularies.retain(|name, _| keep(name));
+    if !parts.schema.channels.iter().any(Channel::is_dense) {
+        parts.schema.aggregates.clear();
+        parts.samples.aggregates.clear();
+    }
+    let mut dataset = parts.build();
     dataset.fit_scales();
     dataset
 }
@@ -126,6 +143,7 @@ fn parts(entities: u32) -> Parts {
         kind,
         per,
         vocabulary,
+        hash_buckets: 0,
         mean: 0.0,
         deviation: 1.0,
         quantiles: vec![],
@@ -135,6 +153,8 @@ fn parts(entities: u32) -> Parts {
         name: name.into(),
         kind: TaskKind::Binary,
         classes: vec![],
+        mean: 0.0,
+        deviation: 1.0,
         within_seconds: 30 * 86_400,
     };
     let aggregate = |name: &str| Aggregate {
@@ -195,6 +215,7 @@ fn parts(entities: u32) -> Parts {
             train: 2 * u64::from(entities),
             valid: entities.into(),
             test: entities.into(),
+            predict: 0,
         },
         snapshots: vec![
             "2019-04-14".into(),

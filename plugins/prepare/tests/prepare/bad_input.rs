@@ -272,8 +272,8 @@ fn text_type() -> String {
 
 #[test]
 fn numbers_that_are_none() {
-    let expected = "with.channels.amount.expr: its value is -inf for entity a at 2020-02-10T00:00:00 (1 of 4 are \
-                    NaN, infinite or too large); guard the expression, or let it be NULL (a missing value)";
+    let expected = "with.channels.amount.expr: its value is -inf for entity a at 2020-02-10T00:00:00: NaN, \
+                    infinite or too large; guard the expression, or let it be NULL (a missing value)";
     let channel = |expr: &str| {
         message(
             "/channels/amount",
@@ -286,7 +286,7 @@ fn numbers_that_are_none() {
         &channel("acos(amount)"),
         "with.channels.amount.expr: its value is NaN for entity a",
     );
-    assert!(channel("amount * 1e300").contains("4 of 4 are NaN, infinite or too large"));
+    assert!(channel("amount * 1e300").contains("NaN, infinite or too large"));
     assert!(channel("ln(days_to_snapshot - 20) + 0 * amount").contains("for entity a"));
     let aggregate = message(
         "/aggregates",
@@ -389,10 +389,20 @@ fn tasks() {
         binary("coalesce(sum(amount), 0)"),
         "with.tasks.buys.label: its value is 6; a binary label is true or false, 1 or 0"
     );
-    let regression = task(json!({ "kind": "regression", "within": "7d", "label": "count(*)" }));
+    let regression =
+        |label: &str| task(json!({ "kind": "regression", "within": "7d", "label": label }));
+    assert_starts(
+        &regression("max(item)"),
+        "with.tasks.buys.label: its value is Utf8",
+    );
+    assert_starts(
+        &regression("ln(count(*))"),
+        "with.tasks.buys.label: its value is -inf; a label is a finite number",
+    );
+    let ranking = task(json!({ "kind": "ranking", "within": "7d", "label": "count(*)" }));
     assert!(
-        regression.contains("unknown variant `regression`, expected `binary`"),
-        "{regression}"
+        ranking.contains("unknown variant `ranking`, expected one of `binary`"),
+        "{ranking}"
     );
     let condition =
         json!({ "kind": "binary", "within": "7d", "label": "count(*) > 0", "where": "amount > 0" });
@@ -436,10 +446,39 @@ fn splits() {
         let wrong = splits(json!({ "by": "time", "train": ["2020-03-01"], "valid": wrong }));
         assert_starts(&wrong, "with.splits.valid: `2023-02-30` is no date");
     }
-    let entity = splits(json!({ "by": "entity", "train": ["2020-03-01"] }));
-    assert!(
-        entity.contains("unknown variant `entity`, expected `time`"),
-        "{entity}"
+    let entity = |value: Value| splits(value);
+    assert_starts(
+        &entity(json!({ "by": "entity", "train": ["2020-03-01"] })),
+        "with.splits.train: by entity all splits have the dates of `snapshots`",
+    );
+    assert_starts(
+        &entity(json!({ "by": "entity", "snapshots": ["2020-03-01"], "test": 1.5 })),
+        "with.splits.test: 1.5 is no share",
+    );
+    assert_starts(
+        &entity(json!({ "by": "entity", "snapshots": ["2020-03-01"], "test": ["2020-04-01"] })),
+        "with.splits.test: by entity it is a share of the entities",
+    );
+    assert_starts(
+        &entity(json!({ "by": "entity", "snapshots": ["2020-03-01"], "test": 0.5, "valid": 0.5 })),
+        "with.splits: valid 0.5 and test 0.5 leave no entity for training",
+    );
+    assert_starts(
+        &entity(json!({ "by": "entity", "valid": 0.5 })),
+        "with.splits.snapshots: it has no snapshot",
+    );
+    assert_starts(
+        &entity(json!({ "by": "time", "train": ["2020-03-01"], "test": 0.5 })),
+        "with.splits.test: by time it is a list of dates",
+    );
+    assert_starts(
+        &entity(json!({ "predict": ["2020-03-01"] })),
+        "with.splits.train: it has no snapshot",
+    );
+    let tiny = json!({ "by": "entity", "snapshots": ["2020-03-01"], "valid": 1e-9 });
+    assert_eq!(
+        entity(tiny),
+        "with.splits.valid: it has no samples: no entity falls into it; give it a larger share"
     );
     let word = splits(json!({ "by": "time", "train": "2020-03-01" }));
     assert!(
@@ -451,7 +490,19 @@ fn splits() {
 #[test]
 fn words_that_mean_nothing_are_refused() {
     assert!(message("/profiles", json!("x"), EVENTS).contains("unknown field `profiles`"));
-    assert!(message("/channels/amount/hash", json!(10), EVENTS).contains("unknown field `hash`"));
+    let refused = |channel: Value| message("/channels/amount", channel, EVENTS);
+    assert_starts(
+        &refused(json!({ "kind": "dense", "hash": 10 })),
+        "with.channels.amount.hash: it is for id and category channels",
+    );
+    assert_starts(
+        &refused(json!({ "kind": "id", "hash": 10, "min_count": 2 })),
+        "with.channels.amount.min_count: a hashed channel has no vocabulary",
+    );
+    assert_starts(
+        &refused(json!({ "kind": "id", "from": "profile" })),
+        "with.channels.amount.from: there is no `with.profile`",
+    );
 }
 
 #[test]
@@ -538,4 +589,55 @@ fn a_planted_leak_is_a_warning_by_name() {
         "{:?}",
         prepared.told.warnings
     );
+}
+
+#[test]
+fn a_planted_leak_of_a_class_or_a_number_is_a_warning_by_name() {
+    let mut csv = "user,day,item,told,noise\n".to_owned();
+    for user in 0..90 {
+        let (class, noise) = (user % 3, (user * 7) % 5);
+        csv += &format!("u{user},2020-02-20,x,{},{noise}\n", 10 * class);
+        csv += &format!("u{user},2020-03-03,class {class},{class},{noise}\n");
+    }
+    csv += "u0,2020-05-01,x,0,0\n";
+    let mut params = shop();
+    params["channels"] = json!({ "told": { "kind": "category" }, "noise": { "kind": "category" } });
+    params["aggregates"] = json!({ "sum": "sum(told)", "other": "sum(noise)" });
+    params["splits"] = json!({ "by": "time", "train": ["2020-03-01"] });
+    params["tasks"] = json!({
+        "what": { "kind": "multiclass", "within": "7d", "label": "max(item)" },
+        "much": { "kind": "regression", "within": "7d", "label": "sum(told)" },
+    });
+    let prepared = prepare_csv(&params, &csv).expect("it is no error");
+    let warned: Vec<&str> = prepared
+        .told
+        .warnings
+        .iter()
+        .filter_map(|warning| {
+            warning
+                .split(" (AUC")
+                .next()
+                .filter(|_| warning.contains("alone tells"))
+        })
+        .collect();
+    let expected = [
+        "`told` alone tells the label of task `what`",
+        "`told` alone tells the label of task `much`",
+        "`sum` alone tells the label of task `much`",
+    ];
+    assert_eq!(warned, expected, "{:?}", prepared.told.warnings);
+}
+
+#[test]
+fn nan_and_infinity_in_a_file_are_told_by_entity() {
+    for (value, shown) in [("NaN", "NaN"), ("inf", "inf"), ("-Infinity", "-inf")] {
+        let csv = EVENTS.replace("b,2020-02-28,y,7", &format!("b,2020-02-28,y,{value}"));
+        let error = prepare_csv(&shop(), &csv).expect_err("it is no number");
+        assert_starts(
+            &error,
+            &format!(
+                "with.channels.amount: its value is {shown} for entity b at 2020-02-28T00:00:00"
+            ),
+        );
+    }
 }

@@ -50,6 +50,7 @@ fn params() -> Value {
         "channels": {
             "item": { "kind": "id" },
             "hour": { "kind": "category", "expr": "date_part('hour', at)" },
+            "hashed": { "kind": "id", "expr": "item", "hash": 50 },
             "late": { "kind": "category", "expr": "days_to_snapshot < 3" },
             "month": { "kind": "category", "expr": "date_part('month', snapshot)" },
             "amount": { "kind": "dense" },
@@ -99,6 +100,7 @@ fn raw_inputs(prepared: &Prepared, date: &str) -> Vec<(String, Vec<Vec<String>>)
         let codes = schema
             .code_channels()
             .into_iter()
+            .filter(|&i| schema.channels[i].has_vocabulary())
             .map(|i| prepared.values(&batch, &schema.channels[i].name));
         let mut columns: Vec<Vec<String>> = codes.collect();
         for column in schema.dense_columns() {
@@ -146,6 +148,16 @@ proptest! {
         let (one, two) = (with(&future), with(&other));
         prop_assert_eq!(inputs(&one), inputs(&two));
         prop_assert!(!inputs(&one).is_empty());
+        // Nothing is fitted to what comes after the training period.
+        let fitted = |prepared: &Prepared| {
+            let schema = prepared.dataset.schema();
+            let names = schema.channels.iter().map(|channel| channel.name.as_str());
+            let vocabularies: Vec<_> = names
+                .map(|name| prepared.dataset.vocabulary(name).cloned())
+                .collect();
+            (schema.channels.clone(), schema.aggregates.clone(), vocabularies)
+        };
+        prop_assert_eq!(fitted(&one), fitted(&two));
     }
 
     #[test]
@@ -213,6 +225,7 @@ fn the_bytes_do_not_depend_on_threads_or_the_order_of_rows() {
         names,
         [
             "card.json",
+            "definitions.json",
             "samples/part-00000.parquet",
             "schema.json",
             "steps/part-00000.parquet",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::support::prepare_files;
+use crate::support::{Prepared, files_of, prepare_with_threads};
 use serde_json::{Value, json};
 use supermoe_channels::Split;
 
@@ -52,7 +52,16 @@ fn samples_and_label_rates_are_those_of_the_yardstick() {
     let data = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples/data");
     let files =
         ["2009-2010", "2010-2011"].map(|years| data.join(format!("transactions-{years}.parquet")));
-    let prepared = prepare_files(&params(), &files).expect("the data is good");
+    let prepared = prepare_with_threads(&params(), &files, 3).expect("the data is good");
+    let shards = prepared.folder.path().join("steps");
+    let shards = std::fs::read_dir(shards).expect("a folder").count();
+    assert!(shards > 2, "{shards} buckets are too few to mix up");
+    let alone = prepare_with_threads(&params(), &files, 1).expect("the data is good");
+    let bytes = |prepared: &Prepared| files_of(prepared.folder.path());
+    assert!(
+        bytes(&alone) == bytes(&prepared),
+        "the bytes depend on the number of threads"
+    );
     assert_eq!(prepared.dataset.split(Split::Train).len(), 50_875);
     assert_eq!(prepared.dataset.split(Split::Test).len(), 13_138);
     let rates: Vec<String> = prepared

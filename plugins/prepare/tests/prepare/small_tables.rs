@@ -366,7 +366,7 @@ fn the_card_says_what_stands_in_the_dataset() {
     );
     assert_eq!(card.cut, 2.0 / 8.0);
     assert_eq!(card.channels["item"].values, 3);
-    assert_eq!(prepared.told.last_progress, Some((3, 3)));
+    assert_eq!(prepared.told.last_progress, Some((1, 1)));
     assert_eq!(card.warnings, prepared.told.warnings);
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use supermoe_channels::{Card, Dataset, PackedBatch, SampleId};
-use supermoe_prepare::{Input, Params, PrepareError, Reporter, prepare};
+use supermoe_prepare::{Input, Params, Places, PrepareError, Reporter, prepare};
 use tempfile::TempDir;
 
 /// Collects what is told.
@@ -47,16 +47,38 @@ pub fn prepare_with_threads(
     files: &[PathBuf],
     threads: usize,
 ) -> Result<Prepared, String> {
+    prepare_tables(params, &[("events", files)], None, threads)
+}
+
+/// Prepares several tables, by the name of each; `fitted` is a dataset to take vocabularies from.
+pub fn prepare_tables(
+    params: &Value,
+    tables: &[(&str, &[PathBuf])],
+    fitted: Option<&Path>,
+    threads: usize,
+) -> Result<Prepared, String> {
     let params: Params =
         serde_json::from_value(params.clone()).map_err(|error| error.to_string())?;
-    let inputs = [Input {
-        port: "events".to_owned(),
-        paths: files.to_vec(),
-    }];
+    let inputs: Vec<Input> = tables
+        .iter()
+        .map(|(port, paths)| Input {
+            port: (*port).to_owned(),
+            paths: paths.to_vec(),
+        })
+        .collect();
     let folder = tempfile::tempdir().expect("a temporary folder");
+    let work = tempfile::tempdir().expect("a temporary folder");
     let mut told = Told::default();
-    let card = prepare(&params, &inputs, folder.path(), threads, &mut told);
+    let places = Places {
+        inputs: &inputs,
+        fitted,
+        output: folder.path(),
+        work: work.path(),
+    };
+    let card = prepare(&params, places, threads, &mut told);
     let card = card.map_err(|error: PrepareError| error.to_string())?;
+    let left = fs::read_dir(work.path()).expect("a folder").count();
+    assert_eq!(left, 0, "nothing is left in the work folder");
     let dataset = Dataset::open(folder.path()).expect("what prepare writes can be read");
     assert_eq!(Card::open(folder.path()).expect("a card"), card);
     Ok(Prepared {

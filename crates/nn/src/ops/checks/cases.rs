@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Kernel::{self, Device as Own};
 use super::{Output, check, references};
-use crate::ops::{self, Activation, DenseInput, NO_TARGET};
+use crate::ops::{self, Activation, Candidates, DenseInput, NO_TARGET};
 use crate::{Device, NoneTape, Offsets, matrix, read};
 
 /// Lengths 0 (between), 1, 2 and one beyond a block of queries.
@@ -238,6 +238,31 @@ pub(super) fn cross_entropy<D: Device>(kernel: Kernel) {
             vec![vec![references::cross_entropy(&x[0], 9, &targets)]]
         },
     );
+}
+
+/// Own classes among the sampled ones and not, and classes of several rows.
+pub(super) fn sampled_softmax<D: Device>(kernel: Kernel) {
+    let run = if kernel == Own {
+        ops::sampled_softmax
+    } else {
+        ops::sampled_softmax::composed
+    };
+    for rows in [1u32, 70] {
+        let candidates = Candidates {
+            targets: (0..rows).map(|i| i * 5 % 9).collect(),
+            samples: vec![0, 2, 5, 6, 8].into(),
+            target_log_counts: (0..rows).map(|i| -((i * 5 % 9) as f32) / 4.0).collect(),
+            sample_log_counts: vec![0.0, -0.5, -1.25, -1.5, -2.0].into(),
+        };
+        check::<D>(
+            &[&[rows as usize, 6], &[9, 7]],
+            |x, tape| {
+                let loss = run(x.matrix(0), x.matrix(1), &candidates, tape)?;
+                Ok(vec![Output::Scalar(loss)])
+            },
+            |x| vec![vec![references::sampled_softmax(&x[0], &x[1], &candidates)]],
+        );
+    }
 }
 
 /// These have one implementation; the middle task has no label at all.

@@ -4,6 +4,7 @@
 mod cases;
 mod encoder;
 mod layer_cases;
+mod plain_layers;
 mod references;
 mod tests;
 

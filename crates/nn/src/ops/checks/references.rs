@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::ops::Candidates;
+
 pub(crate) fn linear(
     x: &[f64],
     w: &[f64],
@@ -180,4 +182,31 @@ pub(crate) fn cross_entropy(logits: &[f64], classes: usize, targets: &[Option<us
         .filter_map(|(row, target)| target.map(|target| log_sum_exp(row) - row[target]))
         .collect();
     losses.iter().sum::<f64>() / losses.len() as f64
+}
+
+/// `classes` are [U, width + 1]: weights and a bias; the expected counts are given as logarithms.
+pub(crate) fn sampled_softmax(x: &[f64], classes: &[f64], candidates: &Candidates) -> f64 {
+    let rows = candidates.targets.len();
+    let width = x.len() / rows;
+    let mut total = 0.0;
+    for (i, row) in x.chunks(width).enumerate() {
+        let logit = |class: u32, log_count: f32| {
+            let class = &classes[class as usize * (width + 1)..][..width + 1];
+            let product: f64 = row.iter().zip(class).map(|(x, w)| x * w).sum();
+            product + class[width] - f64::from(log_count)
+        };
+        let target = candidates.targets[i];
+        let own = logit(target, candidates.target_log_counts[i]);
+        let samples = candidates
+            .samples
+            .iter()
+            .zip(&*candidates.sample_log_counts);
+        let mut logits: Vec<f64> = samples
+            .filter(|(sample, _)| **sample != target)
+            .map(|(&sample, &log_count)| logit(sample, log_count))
+            .collect();
+        logits.push(own);
+        total += log_sum_exp(&logits) - own;
+    }
+    total / rows as f64
 }

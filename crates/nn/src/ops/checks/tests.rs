@@ -4,7 +4,8 @@ use dfdx::shapes::HasShape;
 
 use super::Kernel::{Composed, Device as Own};
 use super::{cases, layer_cases};
-use crate::ops::{self, MoeOptions, NO_TARGET, Qkv};
+use crate::ops::{self, Candidates, MoeOptions, NO_TARGET, Qkv};
+use crate::parameters::Initial;
 use crate::{Cpu, Error, NoneTape, Offsets, matrix, read};
 
 #[test]
@@ -80,6 +81,12 @@ fn cross_entropy() {
 }
 
 #[test]
+fn sampled_softmax() {
+    cases::sampled_softmax::<Cpu>(Own);
+    cases::sampled_softmax::<Cpu>(Composed);
+}
+
+#[test]
 fn losses_by_task() {
     cases::losses_by_task::<Cpu>(Own);
     cases::losses_by_task::<Cpu>(Composed);
@@ -106,6 +113,7 @@ fn every_operation_on_cuda() {
     cases::lookup::<dfdx::tensor::Cuda>(Own);
     cases::dropout::<dfdx::tensor::Cuda>(Own);
     cases::cross_entropy::<dfdx::tensor::Cuda>(Own);
+    cases::sampled_softmax::<dfdx::tensor::Cuda>(Own);
     cases::losses_by_task::<dfdx::tensor::Cuda>(Own);
     cases::sums::<dfdx::tensor::Cuda>(Own);
 }
@@ -136,6 +144,43 @@ fn a_batch_without_labels_adds_nothing() {
     assert_eq!(crate::read_scalar(&loss), 0.0);
     let losses = ops::bce_with_logits(&x, &[f32::NAN; 4], &mut NoneTape).unwrap();
     assert_eq!(read(&losses), [0.0, 0.0]);
+    let classes = matrix(&Cpu::default(), vec![1.0; 6], 2, 3).unwrap();
+    let none = Candidates {
+        targets: vec![0, 1].into(),
+        target_log_counts: vec![0.0; 2].into(),
+        samples: vec![].into(),
+        sample_log_counts: vec![].into(),
+    };
+    let loss = ops::sampled_softmax(&x, &classes, &none, &mut NoneTape).unwrap();
+    assert_eq!(crate::read_scalar(&loss), 0.0);
+}
+
+#[test]
+fn sampled_softmax_over_all_classes_is_the_full_one() {
+    let device = Cpu::default();
+    let random = |count, key| Initial::Normal(1.0).values(count, key);
+    let (x, w) = (random(5 * 3, 1), random(7 * 4, 2));
+    let targets = [0u32, 6, 3, 3, 1];
+    let x = matrix(&device, x, 5, 3).unwrap();
+    let all = Candidates {
+        targets: targets.into(),
+        target_log_counts: vec![0.0; 5].into(),
+        samples: (0..7).collect(),
+        sample_log_counts: vec![0.0; 7].into(),
+    };
+    let classes = matrix(&device, w.clone(), 7, 4).unwrap();
+    let sampled = ops::sampled_softmax(&x, &classes, &all, &mut NoneTape).unwrap();
+    let (mut weight, mut bias) = (vec![0.0; 3 * 7], vec![0.0; 7]);
+    for (class, row) in w.chunks_exact(4).enumerate() {
+        (0..3).for_each(|i| weight[i * 7 + class] = row[i]);
+        bias[class] = row[3];
+    }
+    let weight = matrix(&device, weight, 3, 7).unwrap();
+    let bias = crate::vector(&device, bias).unwrap();
+    let logits = ops::linear(&x, &weight, Some(&bias), &mut NoneTape).unwrap();
+    let full = ops::cross_entropy(&logits, &targets, &mut NoneTape).unwrap();
+    let difference = crate::read_scalar(&sampled) - crate::read_scalar(&full);
+    assert!(difference.abs() < 1e-6, "{difference}");
 }
 
 #[test]
@@ -185,6 +230,20 @@ fn operands_that_do_not_fit_are_errors_that_name_them() {
             .err()
         ),
         "mixture of experts: top_k must be 1 to the number of experts 2, but is 3"
+    );
+    let candidates = Candidates {
+        targets: vec![0, 2].into(),
+        target_log_counts: vec![0.0; 2].into(),
+        samples: vec![1].into(),
+        sample_log_counts: vec![0.0].into(),
+    };
+    assert_eq!(
+        message(ops::sampled_softmax(&w, &x, &candidates, tape).err()),
+        "sampled_softmax: index must be below 2, but is 2"
+    );
+    assert_eq!(
+        message(ops::sampled_softmax(&x, &x, &candidates, tape).err()),
+        "sampled_softmax: classes must have shape [2, 4], but has [2, 3]"
     );
     assert!(ops::dropout(&x, 1.0, 0, tape).is_err());
     assert!(ops::bce_with_logits(&x, &[0.0; 5], tape).is_err());

@@ -6,13 +6,13 @@ use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
 use crate::tiny_retail;
 
 /// Revisions of the model, of `pretrain` and of `finetune` that the digests below belong to.
-const REVISIONS: [&str; 3] = ["1", "1", "1"];
+const REVISIONS: [&str; 3] = ["1", "2", "2"];
 
 /// Digests of all outputs of both jobs, by the class of instructions: floating-point results hold to
 /// the bit within one. On a processor of another class the losses alone are held, roughly.
 const DIGESTS: [(&str, &str); 1] = [(
     "avx512",
-    "36e8ecc180b3059033229832a7c68cc1cae9554d871d8733acd6c047bd9d598f",
+    "ffc1d75a943f954c7a7f7e88e33973e7408e1f9739606d6bb0890f51e73163f9",
 )];
 
 #[test]
@@ -57,7 +57,7 @@ fn outputs_change_only_with_a_revision() {
     }
     let losses = [pretrained.curve("train/loss"), tuned.curve("train/loss")]
         .map(|curve| curve[curve.len() - 1]);
-    for (loss, expected) in losses.into_iter().zip([6.448_853_8, 0.647_642_8]) {
+    for (loss, expected) in losses.into_iter().zip([6.448_853_8, 0.677_246_2]) {
         assert!(
             (loss - expected).abs() < 2e-3 * expected,
             "{losses:?}: raise the revision of what changed them"

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::heads::tensors;
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
 use crate::tiny_retail;
 
@@ -20,18 +21,25 @@ fn the_loss_of_pretraining_falls_and_the_model_beats_copying() {
     let (first, last) = (losses[0], losses[losses.len() - 1]);
     assert!(last < 0.8 * first, "{losses:?}");
     let (model, copy) = (
-        stage.curve("valid/mcp/product/accuracy"),
-        stage.curve("valid/mcp/product/copy_accuracy"),
+        stage.curve("valid/product/accuracy"),
+        stage.curve("valid/product/copy_accuracy"),
     );
     assert!(
         model[model.len() - 1] > 3.0 * copy[copy.len() - 1].max(0.1),
         "{model:?} {copy:?}"
     );
-    assert!(!stage.curve("learning_rate").is_empty() && !stage.curve("gradient_norm").is_empty());
+    assert!(
+        !stage.curve("train/learning_rate").is_empty()
+            && !stage.curve("train/gradient_norm").is_empty()
+    );
     let load: f64 = (0..3)
-        .map(|expert| stage.curve(&format!("expert_load/block.0.ffn.0/{expert}"))[0])
+        .map(|expert| stage.curve(&format!("experts/block.0.ffn.0/load/{expert}"))[0])
         .sum();
     assert!((load - 1.0).abs() < 1e-9);
+    let load_max = stage.curve("experts/block.0.ffn.0/load_max");
+    assert!(load_max.iter().all(|load| (1.0 / 3.0..=1.0).contains(load)));
+    // Once in a window of steps, not in each.
+    assert_eq!(load_max.len(), losses.len());
     assert!(
         stage
             .history()
@@ -130,6 +138,46 @@ fn params_that_teach_little_are_warned_of() {
     }
 }
 
+/// At a learning rate of 0 no epoch is better than the first.
+#[test]
+fn training_ends_when_validation_has_not_risen() {
+    let stage = Stage::new();
+    let params = with(finetune_params(), "optimizer.learning_rate", 0.0);
+    let params = with(with(params, "patience", 2), "epochs", 9);
+    stage
+        .finetune(
+            &tiny_retail::dataset(40),
+            &params,
+            None,
+            &mut Listener::default(),
+        )
+        .unwrap();
+    assert_eq!(stage.curve("valid/mean_auc").len(), 3);
+}
+
+#[test]
+fn an_encoder_is_frozen_for_so_many_epochs() {
+    let dataset = tiny_retail::dataset(40);
+    let weights = |freeze: serde_json::Value, epochs: u64| {
+        let stage = Stage::new();
+        let params = with(with(finetune_params(), "freeze", freeze), "epochs", epochs);
+        stage
+            .finetune(&dataset, &params, None, &mut Listener::default())
+            .unwrap();
+        let mut weights = tensors(&stage.path("model/weights.safetensors"));
+        weights.retain(|name, _| !name.starts_with("towers"));
+        weights
+    };
+    let initial = weights(json!("encoder"), 1);
+    assert_eq!(weights(json!({ "until_epoch": 1 }), 1), initial);
+    let moved = weights(json!("none"), 1);
+    assert!(
+        moved
+            .iter()
+            .all(|(name, bytes)| initial[name] != *bytes || name.ends_with("fill"))
+    );
+}
+
 #[test]
 fn a_frozen_encoder_does_not_change() {
     let dataset = tiny_retail::dataset(40);
@@ -152,15 +200,7 @@ fn a_frozen_encoder_does_not_change() {
     for (name, bytes) in &before {
         assert_eq!(after.get(name), Some(bytes), "{name}");
     }
-    assert!(after.contains_key("towers.weight") && !before.contains_key("towers.weight"));
-}
-
-fn tensors(path: &std::path::Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let bytes = std::fs::read(path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    file.iter()
-        .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
-        .collect()
+    assert!(after.contains_key("towers.buys.weight") && !before.contains_key("towers.buys.weight"));
 }
 
 #[test]
@@ -192,5 +232,5 @@ fn attention_may_be_a_mixture_too() {
     stage
         .pretrain(&dataset, &params, &mut stage.listener())
         .unwrap();
-    assert!(!stage.curve("expert_load/block.0.attention.q/1").is_empty());
+    assert!(!stage.curve("experts/block.0.attention.q/load/1").is_empty());
 }

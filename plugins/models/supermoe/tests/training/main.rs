@@ -1,6 +1,8 @@
 //! Pre-training and fine-tuning of a small SuperMoE on a made-up shop.
 
 mod golden;
+mod heads;
+mod kinds;
 mod learning;
 mod refusals;
 mod resume;

@@ -1,99 +1,147 @@
 //! The same bytes for any stop, any number of threads; other bytes for another seed.
 
+use serde_json::{Value, json};
 use supermoe_trainer::TrainError;
 
 use crate::stage::{Listener, Stage, finetune_params, on_threads, pretrain_params, with};
 use crate::tiny_retail;
 
-#[test]
-fn a_stop_at_any_step_and_a_new_start_end_in_the_same_bytes() {
-    let dataset = tiny_retail::dataset(60);
+/// Steps of the jobs below: three epochs of eight.
+const STEPS: u64 = 24;
+
+/// Heads of each kind, so that a checkpoint must hold every kind of state.
+fn pretraining() -> Value {
+    let params = with(pretrain_params(), "predict", json!(["product", "amount"]));
+    let params = with(
+        params,
+        "sampled_softmax",
+        json!({ "above": 8, "samples": 4 }),
+    );
+    with(params, "checkpoint_every", 3)
+}
+
+fn finetuning() -> Value {
+    let params = with(finetune_params(), "freeze", json!({ "until_epoch": 1 }));
+    with(params, "checkpoint_every", 3)
+}
+
+/// Five steps that differ, the first and the last among them never.
+fn five_steps(seed: u64) -> Vec<u64> {
+    let mut steps = Vec::new();
+    let mut state = seed;
+    while steps.len() < 5 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        let step = 2 + (state >> 33) % (STEPS - 3);
+        if !steps.contains(&step) {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+/// Runs a job whole, and in two parts around each of these steps: after a stop that was asked for,
+/// which saves a checkpoint, and from what SIGKILL leaves, which is an older one and half a new one.
+fn ends_in_the_same_bytes(
+    steps: &[u64],
+    job: impl Fn(&Stage, &mut Listener) -> Result<(), TrainError>,
+) {
     let whole = Stage::new();
+    job(&whole, &mut whole.listener()).unwrap();
+    assert!(whole.digests().len() >= 3);
+    for &step in steps {
+        let stopped = Stage::new();
+        let killed = Stage::new();
+        std::fs::remove_dir(killed.path("checkpoint")).unwrap();
+        let mut first = Listener {
+            stop_after: Some(step),
+            kill_leaves: Some(killed.path("checkpoint")),
+            ..stopped.listener()
+        };
+        let end = job(&stopped, &mut first);
+        assert!(matches!(end, Err(TrainError::Stopped { .. })), "{end:?}");
+        let unfinished = killed.path("checkpoint/unfinished");
+        std::fs::create_dir(&unfinished).unwrap();
+        std::fs::write(unfinished.join("weights.safetensors"), b"half").unwrap();
+        for (how, stage) in [("stopped", stopped), ("killed", killed)] {
+            let mut second = stage.listener();
+            job(&stage, &mut second).unwrap();
+            assert_eq!(second.warnings, Vec::<String>::new());
+            assert_eq!(stage.digests(), whole.digests(), "{how} at step {step}");
+        }
+    }
+}
+
+#[test]
+fn pretraining_goes_on_from_any_step_to_the_same_bytes() {
+    let dataset = tiny_retail::dataset(60);
+    ends_in_the_same_bytes(&five_steps(1), |stage, listener| {
+        stage.pretrain(&dataset, &pretraining(), listener)
+    });
+}
+
+#[test]
+fn finetuning_goes_on_from_any_step_to_the_same_bytes() {
+    let dataset = tiny_retail::dataset(60);
+    ends_in_the_same_bytes(&five_steps(2), |stage, listener| {
+        stage.finetune(&dataset, &finetuning(), None, listener)
+    });
+}
+
+/// Before any checkpoint, at the end of an epoch, and after the last step, before the outputs.
+#[test]
+fn the_edges_of_a_run_are_no_other() {
+    let dataset = tiny_retail::dataset(60);
+    ends_in_the_same_bytes(&[1, 8, STEPS], |stage, listener| {
+        stage.pretrain(&dataset, &pretraining(), listener)
+    });
+    ends_in_the_same_bytes(&[1, 8, STEPS], |stage, listener| {
+        stage.finetune(&dataset, &finetuning(), None, listener)
+    });
+}
+
+#[test]
+fn checkpoints_are_saved_by_steps_and_by_time() {
+    let dataset = tiny_retail::dataset(60);
+    let saved = |params: Value| {
+        let stage = Stage::new();
+        let mut listener = stage.listener();
+        stage.pretrain(&dataset, &params, &mut listener).unwrap();
+        listener.saved
+    };
+    let by_steps = saved(with(pretrain_params(), "checkpoint_every", 5));
+    // At the end of each epoch too.
+    assert_eq!(by_steps, [5, 8, 10, 15, 16, 20, 24]);
+    let by_time = saved(with(pretrain_params(), "checkpoint_seconds", 0));
+    let mut steps: Vec<u64> = (1..=STEPS).collect();
+    steps.extend([8, 16, 24]);
+    steps.sort_unstable();
+    assert_eq!(by_time, steps);
+}
+
+#[test]
+fn a_checkpoint_of_another_job_is_told_and_training_begins_anew() {
+    let dataset = tiny_retail::dataset(60);
+    let (stage, whole) = (Stage::new(), Stage::new());
+    let mut first = Listener {
+        stop_after: Some(5),
+        ..stage.listener()
+    };
+    let other = with(pretrain_params(), "seed", 6);
+    assert!(stage.pretrain(&dataset, &other, &mut first).is_err());
+    let mut second = stage.listener();
+    stage
+        .pretrain(&dataset, &pretrain_params(), &mut second)
+        .unwrap();
+    assert_eq!(
+        second.warnings,
+        ["the checkpoint cannot be used, so training begins anew: it is of other params or inputs"]
+    );
     whole
         .pretrain(&dataset, &pretrain_params(), &mut Listener::default())
         .unwrap();
-    // Within the first epoch, at its end (8 steps), within a window of metrics, at the very end.
-    for stop_after in [1, 8, 13, 24] {
-        let stopped = Stage::new();
-        let mut first = Listener {
-            stop_after: Some(stop_after),
-            ..stopped.listener()
-        };
-        let end = stopped.pretrain(&dataset, &pretrain_params(), &mut first);
-        assert!(matches!(end, Err(TrainError::Stopped { .. })), "{end:?}");
-        let mut second = stopped.listener();
-        stopped
-            .pretrain(&dataset, &pretrain_params(), &mut second)
-            .unwrap();
-        assert_eq!(second.warnings, Vec::<String>::new());
-        assert_eq!(
-            stopped.digests(),
-            whole.digests(),
-            "stopped after {stop_after}"
-        );
-    }
-}
-
-#[test]
-fn fine_tuning_goes_on_from_a_checkpoint_too() {
-    let dataset = tiny_retail::dataset(60);
-    let whole = Stage::new();
-    let params = with(
-        finetune_params(),
-        "freeze",
-        serde_json::json!({ "until_epoch": 1 }),
-    );
-    whole
-        .finetune(&dataset, &params, None, &mut Listener::default())
-        .unwrap();
-    for stop_after in [3, 8, 21] {
-        let stopped = Stage::new();
-        let mut first = Listener {
-            stop_after: Some(stop_after),
-            ..stopped.listener()
-        };
-        assert!(
-            stopped
-                .finetune(&dataset, &params, None, &mut first)
-                .is_err()
-        );
-        stopped
-            .finetune(&dataset, &params, None, &mut stopped.listener())
-            .unwrap();
-        assert_eq!(
-            stopped.digests(),
-            whole.digests(),
-            "stopped after {stop_after}"
-        );
-    }
-}
-
-#[test]
-fn a_process_that_is_killed_repeats_the_steps_since_its_last_checkpoint() {
-    // A kill leaves the checkpoint of some step behind, which `checkpoint_every` saved: here the stop
-    // comes after step 5, and the state of step 4 is put back.
-    let dataset = tiny_retail::dataset(60);
-    let params = with(pretrain_params(), "checkpoint_every", 4);
-    let whole = Stage::new();
-    whole
-        .pretrain(&dataset, &params, &mut Listener::default())
-        .unwrap();
-    let killed = Stage::new();
-    let mut first = Listener {
-        stop_after: Some(4),
-        ..killed.listener()
-    };
-    assert!(killed.pretrain(&dataset, &params, &mut first).is_err());
-    std::fs::create_dir(killed.path("checkpoint/unfinished")).unwrap();
-    std::fs::write(
-        killed.path("checkpoint/unfinished/weights.safetensors"),
-        b"half",
-    )
-    .unwrap();
-    killed
-        .pretrain(&dataset, &params, &mut killed.listener())
-        .unwrap();
-    assert_eq!(killed.digests(), whole.digests());
+    assert_eq!(stage.digests(), whole.digests());
 }
 
 #[test]
@@ -137,16 +185,12 @@ fn one_thread_and_two_give_the_same_bytes() {
         on_threads(threads, || {
             let (pretrained, tuned) = (Stage::new(), Stage::new());
             pretrained
-                .pretrain(&dataset, &pretrain_params(), &mut Listener::default())
+                .pretrain(&dataset, &pretraining(), &mut Listener::default())
                 .unwrap();
             let encoder = pretrained.path("encoder");
+            let mut listener = Listener::default();
             tuned
-                .finetune(
-                    &dataset,
-                    &finetune_params(),
-                    Some(&encoder),
-                    &mut Listener::default(),
-                )
+                .finetune(&dataset, &finetuning(), Some(&encoder), &mut listener)
                 .unwrap();
             (pretrained.digests(), tuned.digests())
         })

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::{Float32Type, Float64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 use supermoe_channels::Dataset;
-use supermoe_trainer::finetune::FinetuneJob;
-use supermoe_trainer::pretrain::PretrainJob;
+use supermoe_nn::Cpu;
+use supermoe_trainer::finetune::{self, FinetuneOutputs};
+use supermoe_trainer::pretrain::{self, PretrainOutputs};
 use supermoe_trainer::{
-    FinetuneParams, History, HistoryRecord, Monitor, PretrainParams, TrainError, choose,
+    FinetuneParams, History, HistoryRecord, Job, Monitor, PREDICTIONS_FILE, PretrainParams,
+    TrainError,
 };
 
 /// A folder with the outputs of one job and its checkpoint.
@@ -22,6 +27,11 @@ pub struct Stage {
 pub struct Listener {
     pub checkpoint: Option<PathBuf>,
     pub stop_after: Option<u64>,
+    /// Where the checkpoint is copied as it is on the disk when that step has just been done: what
+    /// SIGKILL at that moment would leave.
+    pub kill_leaves: Option<PathBuf>,
+    /// Steps at which a checkpoint was saved.
+    pub saved: Vec<u64>,
     pub done: u64,
     pub metrics: BTreeMap<String, f64>,
     pub warnings: Vec<String>,
@@ -29,6 +39,12 @@ pub struct Listener {
 
 impl Monitor for Listener {
     fn progress(&mut self, done: u64, _total: u64, _phase: &str, _loss: Option<f64>) {
+        if let (Some(left), Some(checkpoint)) = (&self.kill_leaves, &self.checkpoint)
+            && self.stop_after == Some(done)
+            && self.done < done
+        {
+            copy(checkpoint, left);
+        }
         self.done = done;
     }
     fn metric(&mut self, name: &str, value: f64, _step: Option<u64>) {
@@ -37,13 +53,37 @@ impl Monitor for Listener {
     fn warn(&mut self, message: &str) {
         self.warnings.push(message.to_owned());
     }
-    fn checkpoint_ready(&mut self, _step: u64) {}
+    fn checkpoint_ready(&mut self, step: u64) {
+        self.saved.push(step);
+    }
     fn stop_requested(&mut self) -> bool {
         self.stop_after.is_some_and(|step| self.done >= step)
     }
     fn checkpoint(&self) -> Option<&Path> {
         self.checkpoint.as_deref()
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// A row of the predictions.
+pub struct Prediction {
+    pub split: String,
+    pub task: String,
+    pub class: Option<String>,
+    pub label: Option<f32>,
+    pub score: f64,
 }
 
 /// A small model that trains in a moment.
@@ -107,17 +147,12 @@ impl Stage {
         let params: PretrainParams = serde_json::from_value(params.clone()).unwrap();
         params.check()?;
         let factories = [supermoe_model_supermoe::factory()];
-        let (factory, model_params) = choose(&factories, &params.model, &params.models)?;
-        let job = PretrainJob {
-            factory,
-            model_params,
-            seed: params.seed.unwrap_or(0),
-            params,
-            dataset,
+        let job = Job::new(&factories, params, 0, dataset)?;
+        let outputs = PretrainOutputs {
             encoder: &self.path("encoder"),
             history: &self.path("history.ndjson"),
         };
-        supermoe_trainer::pretrain::run(&job, listener)
+        pretrain::run(&job, &outputs, Cpu::default(), listener)
     }
 
     pub fn finetune(
@@ -130,19 +165,40 @@ impl Stage {
         let params: FinetuneParams = serde_json::from_value(params.clone()).unwrap();
         params.check()?;
         let factories = [supermoe_model_supermoe::factory()];
-        let (factory, model_params) = choose(&factories, &params.model, &params.models)?;
-        let job = FinetuneJob {
-            factory,
-            model_params,
-            seed: params.seed.unwrap_or(0),
-            params,
-            dataset,
-            encoder,
+        let job = Job::new(&factories, params, 0, dataset)?;
+        let outputs = FinetuneOutputs {
             model: &self.path("model"),
             history: &self.path("history.ndjson"),
             predictions: &self.path("predictions"),
         };
-        supermoe_trainer::finetune::run(&job, listener)
+        finetune::run(&job, encoder, &outputs, Cpu::default(), listener)
+    }
+
+    pub fn predictions(&self) -> Vec<Prediction> {
+        let path = self.path("predictions").join(PREDICTIONS_FILE);
+        let file = fs::File::open(path).unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let mut rows = Vec::new();
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            let text = |name: &str| {
+                let column = batch.column_by_name(name).unwrap();
+                column.as_string::<i32>().clone()
+            };
+            let (splits, tasks, classes) = (text("split"), text("task"), text("class"));
+            let labels = batch.column_by_name("label").unwrap();
+            let labels = labels.as_primitive::<Float32Type>();
+            let scores = batch.column_by_name("score").unwrap();
+            let scores = scores.as_primitive::<Float64Type>();
+            rows.extend((0..batch.num_rows()).map(|row| Prediction {
+                split: splits.value(row).to_owned(),
+                task: tasks.value(row).to_owned(),
+                class: classes.is_valid(row).then(|| classes.value(row).to_owned()),
+                label: labels.is_valid(row).then(|| labels.value(row)),
+                score: scores.value(row),
+            }));
+        }
+        rows
     }
 
     pub fn history(&self) -> Vec<HistoryRecord> {

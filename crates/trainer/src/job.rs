@@ -1,0 +1,127 @@
+//! What pre-training and fine-tuning begin with: a model, a dataset, and how to train.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use supermoe_channels::{Dataset, SampleId, Split};
+
+use crate::channel_fingerprint::ChannelFingerprint;
+use crate::encoder_artifact::ArtifactConfig;
+use crate::error::TrainError;
+use crate::fit::{FitOptions, fit};
+use crate::history::History;
+use crate::model::{InputShape, ModelFactory, TrainingDevice, choose};
+use crate::model_input::InputLayout;
+use crate::monitor::Monitor;
+use crate::network::{Network, NetworkBuilder};
+use crate::objective::Objective;
+use crate::training_params::TrainingParams;
+
+/// A training job; `P` are the params of its kind.
+pub struct Job<'a, P> {
+    pub factory: &'a ModelFactory,
+    /// The model's params with all defaults.
+    pub model_params: Map<String, Value>,
+    pub params: P,
+    pub seed: u64,
+    pub dataset: &'a Dataset,
+}
+
+/// Params of a kind of training.
+pub trait Training: Serialize {
+    /// The part that all kinds share.
+    fn training(&self) -> &TrainingParams;
+}
+
+impl<'a, P: Training> Job<'a, P> {
+    /// The job that params ask for; `seed` is that of params without one.
+    ///
+    /// # Errors
+    /// A model that is none of `factories`, or params that are none of that model.
+    pub fn new(
+        factories: &'a [ModelFactory],
+        params: P,
+        seed: u64,
+        dataset: &'a Dataset,
+    ) -> Result<Job<'a, P>, TrainError> {
+        let TrainingParams { model, models, .. } = params.training();
+        let (factory, model_params) = choose(factories, model, models)?;
+        Ok(Job {
+            factory,
+            model_params,
+            seed: params.training().seed.unwrap_or(seed),
+            params,
+            dataset,
+        })
+    }
+
+    /// The configuration of what is trained, without tasks.
+    pub fn config(&self) -> ArtifactConfig {
+        ArtifactConfig::new(
+            self.factory.name,
+            self.factory.revision,
+            self.params.training().d_model,
+            self.model_params.clone(),
+            ChannelFingerprint::of(self.dataset),
+        )
+    }
+
+    /// Builds the model, and what `top` puts on it.
+    pub fn build<D: TrainingDevice, H>(
+        &self,
+        device: D,
+        layout: &InputLayout,
+        top: impl FnOnce(&mut NetworkBuilder<'_, D>) -> Result<H, TrainError>,
+    ) -> Result<(Network<D>, H), TrainError> {
+        let params = self.params.training();
+        let shape = InputShape {
+            schema: self.dataset.schema(),
+            d_model: params.d_model,
+            dropout: params.dropout as f32,
+            maskable: &layout.maskable,
+        };
+        let row_optimizer = params.optimizer.row_optimizer();
+        Network::build(device, self.seed, row_optimizer, |builder| {
+            let model = self.factory.build(&self.model_params, &shape, builder)?;
+            Ok((model, top(builder)?))
+        })
+    }
+
+    /// The samples of the training split; an error where there is none.
+    pub fn samples(&self) -> Result<Vec<SampleId>, TrainError> {
+        let samples = self.dataset.split(Split::Train);
+        if samples.is_empty() {
+            return Err(TrainError::Dataset(
+                "its training split has no samples".to_owned(),
+            ));
+        }
+        Ok(samples)
+    }
+
+    /// Trains a network; `weights` name those that it begins with, if they are not from the seed.
+    pub fn fit<D: TrainingDevice, O: Objective<D>>(
+        &self,
+        network: &mut Network<D>,
+        objective: &O,
+        config: &ArtifactConfig,
+        weights: Option<String>,
+        monitor: &mut dyn Monitor,
+    ) -> Result<History, TrainError> {
+        let parts = (config, &self.params, self.seed, self.dataset.len(), weights);
+        // Params and names always have a JSON form.
+        let bytes = serde_json::to_vec(&parts).unwrap_or_default();
+        let options = FitOptions {
+            seed: self.seed,
+            params: self.params.training(),
+            job: blake3::hash(&bytes).to_hex().to_string(),
+        };
+        let samples = self.samples()?;
+        fit(
+            network,
+            objective,
+            self.dataset,
+            &samples,
+            &options,
+            monitor,
+        )
+    }
+}

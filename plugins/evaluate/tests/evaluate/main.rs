@@ -1,0 +1,9 @@
+//! `evaluate` as a stage runs it: artifacts in, a report and metrics out.
+
+mod binary;
+mod golden;
+mod kinds;
+mod probe;
+mod stage;
+#[path = "../../../../crates/trainer/tests/tiny_retail/mod.rs"]
+mod tiny_retail;
