@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Command;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Float32Type, Float64Type};
+use nix::sys::signal::Signal;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
-use crate::harness::{Project, plain};
+use crate::harness::{Project, eventually, plain};
+use crate::signals::processes_of;
 
 const TASKS: [&str; 4] = ["buy30", "return60", "spend60", "xmas60"];
 
@@ -229,23 +232,80 @@ fn fresh_stores_and_one_job_at_a_time_give_the_same_digests() {
     let digests = |options: &[&str]| -> BTreeMap<String, String> {
         let project = tiny();
         project.ok(&[&["run", "workflows/tiny.yaml"], options].concat());
-        let latest = project.latest();
-        let stages = latest["stages"].as_array().expect("stages").iter();
-        stages
-            .flat_map(|stage| {
-                let outputs = stage["outputs"].as_object().expect("outputs");
-                outputs
-                    .iter()
-                    .map(|(port, digest)| {
-                        (format!("{}.{port}", plain(&stage["name"])), plain(digest))
-                    })
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        digests(&project.latest())
     };
     let (one, two) = (digests(&["--jobs", "1"]), digests(&["--jobs", "2"]));
     assert_eq!(one.len(), 11, "{one:?}");
     assert_eq!(one, two);
+}
+
+/// The digests of all outputs, by `stage.port`.
+fn digests(document: &Value) -> BTreeMap<String, String> {
+    let stages = document["stages"].as_array().expect("stages").iter();
+    let outputs = stages.flat_map(|stage| {
+        let outputs = stage["outputs"].as_object().expect("outputs");
+        outputs
+            .iter()
+            .map(|(port, digest)| (format!("{}.{port}", plain(&stage["name"])), plain(digest)))
+    });
+    outputs.collect()
+}
+
+#[test]
+fn killed_in_pretraining_and_in_finetuning_it_ends_in_the_same_digests() {
+    let longer = || {
+        let project = project("tiny.yaml");
+        let text = project.read("workflows/tiny.yaml");
+        let text = text
+            .replace(
+                "max_steps: 20\n",
+                "max_steps: 60\n      checkpoint_every: 7\n",
+            )
+            .replace("epochs: 2\n", "epochs: 3\n      checkpoint_every: 7\n");
+        assert_eq!(text.matches("checkpoint_every: 7").count(), 2);
+        project.write("workflows/tiny.yaml", &text);
+        project
+    };
+    let whole = longer();
+    whole.ok(&["run", "workflows/tiny.yaml"]);
+
+    let project = longer();
+    for (stage, step) in [("pretrain", 11), ("finetune", 23)] {
+        kill_at(&project, stage, step);
+    }
+    project.ok(&["run", "workflows/tiny.yaml"]);
+    let document = project.latest();
+    let cached = |name: &str| {
+        let mut stages = document["stages"].as_array().expect("stages").iter();
+        stages.any(|stage| stage["name"] == name && stage["state"] == "cached")
+    };
+    assert!(cached("prepare") && cached("pretrain") && !cached("finetune"));
+    assert_eq!(digests(&document), digests(&whole.latest()));
+}
+
+/// Kills a run with signal 9 when a stage tells that it has done so many steps.
+fn kill_at(project: &Project, stage: &str, step: u64) {
+    let mut run = project.start(&["run", "workflows/tiny.yaml", "--json"]);
+    for line in BufReader::new(run.stdout()).lines() {
+        let event: Value = serde_json::from_str(&line.expect("a line")).expect("an event");
+        assert_ne!(
+            event["event"], "run_finished",
+            "{stage} never told of step {step}"
+        );
+        let is_there = event["event"] == "stage_progress"
+            && event["stage"] == stage
+            && event["progress"]["done"]
+                .as_u64()
+                .is_some_and(|done| done >= step);
+        if is_there {
+            break;
+        }
+    }
+    run.signal(Signal::SIGKILL);
+    assert_eq!(run.wait().code, Some(-9));
+    eventually("no process of the run is left", || {
+        processes_of(project).is_empty()
+    });
 }
 
 /// Fails where numpy, pyarrow or scikit-learn see the outputs otherwise.
