@@ -1,5 +1,6 @@
 //! Every event of a run passes here: to the caller, to the journal, into the record.
 
+use supermoe_store::StoreError;
 use supermoe_workflow::CellId;
 
 use crate::event::{Counts, RunEvent};
@@ -12,6 +13,8 @@ pub(crate) type Sink<'a> = dyn FnMut(&RunEvent) + Send + 'a;
 pub(crate) struct EventLog<'a> {
     sink: &'a mut Sink<'a>,
     pub journal: Journal,
+    /// What is told before the journal is open: if it cannot be, there was no run.
+    held: Option<Vec<(Option<CellId>, RunEvent)>>,
     /// By cell; none for what has not ended.
     records: Vec<Option<StageRecord>>,
 }
@@ -23,20 +26,42 @@ impl<'a> EventLog<'a> {
         EventLog {
             sink,
             journal,
+            held: Some(Vec::new()),
             records,
         }
     }
 
+    /// Waits for the journal; from then on events pass at once.
+    pub(crate) async fn open(&mut self) -> Result<(), StoreError> {
+        self.journal.open().await?;
+        for (cell, event) in self.held.take().into_iter().flatten() {
+            self.pass(cell, event);
+        }
+        Ok(())
+    }
+
     pub(crate) fn tell(&mut self, event: RunEvent) {
-        (self.sink)(&event);
-        self.journal.record(&event);
+        self.hold_or_pass(None, event);
     }
 
     /// An event that may end a cell.
     pub(crate) fn tell_of(&mut self, cell: CellId, event: RunEvent) {
+        self.hold_or_pass(Some(cell), event);
+    }
+
+    fn hold_or_pass(&mut self, cell: Option<CellId>, event: RunEvent) {
+        match &mut self.held {
+            Some(held) => held.push((cell, event)),
+            None => self.pass(cell, event),
+        }
+    }
+
+    fn pass(&mut self, cell: Option<CellId>, event: RunEvent) {
         (self.sink)(&event);
         self.journal.record(&event);
-        if let Some(record) = StageRecord::from_event(event) {
+        if let Some(cell) = cell
+            && let Some(record) = StageRecord::from_event(event)
+        {
             self.records[cell.index()] = Some(record);
         }
     }

@@ -1,5 +1,6 @@
 //! What a run leaves in the store: the workflow as resolved, its events in segments, its outcome.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub(crate) struct RunDocument {
     pub params: Map<String, Value>,
     /// Cells that are selected, or that a selected one needs, in the order of the workflow.
     #[serde(skip_serializing)]
-    pub stages: Vec<StageDocument>,
+    pub stages: Vec<StageDocument<'static>>,
 }
 
 /// The whole document as it is written.
@@ -66,12 +67,12 @@ impl Serialize for WrittenStages<'_> {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct StageDocument {
+pub(crate) struct StageDocument<'a> {
     #[serde(flatten)]
     pub cell: CellName,
-    pub plugin: String,
+    pub plugin: Cow<'a, str>,
     #[serde(default)]
-    pub params: Map<String, Value>,
+    pub params: Cow<'a, Map<String, Value>>,
     #[serde(default)]
     pub inputs: IndexMap<String, Vec<String>>,
     /// What its output ports hold.
@@ -94,7 +95,7 @@ impl RunDocument {
             file: workflow.source.path().to_owned(),
             started,
             process: ProcessMark::own(),
-            machine: Some(Machine::this()),
+            machine: None,
             params: workflow.params.clone(),
             stages: Vec::new(),
         }
@@ -125,12 +126,12 @@ impl RunDocument {
     }
 }
 
-impl StageDocument {
-    fn new(workflow: &Workflow, cell: &Cell, name: CellName) -> StageDocument {
+impl<'a> StageDocument<'a> {
+    fn new(workflow: &Workflow, cell: &'a Cell, name: CellName) -> StageDocument<'a> {
         StageDocument {
             cell: name,
-            plugin: cell.plugin.manifest.name.clone(),
-            params: cell.explicit_params.clone(),
+            plugin: Cow::Borrowed(&cell.plugin.manifest.name),
+            params: Cow::Borrowed(&cell.explicit_params),
             inputs: input_sources(workflow, cell),
             outputs: output_types(cell),
             needs: cell
@@ -144,7 +145,7 @@ impl StageDocument {
     }
 }
 
-pub(crate) fn output_types(cell: &Cell) -> IndexMap<String, PortType> {
+fn output_types(cell: &Cell) -> IndexMap<String, PortType> {
     let outputs = cell.outputs.iter();
     outputs
         .map(|(port, output)| (port.clone(), output.port_type))
@@ -152,7 +153,7 @@ pub(crate) fn output_types(cell: &Cell) -> IndexMap<String, PortType> {
 }
 
 /// Where a cell's inputs come from, by port: `prepare.dataset`, a path.
-pub(crate) fn input_sources(workflow: &Workflow, cell: &Cell) -> IndexMap<String, Vec<String>> {
+fn input_sources(workflow: &Workflow, cell: &Cell) -> IndexMap<String, Vec<String>> {
     let sources = |inputs: &Vec<CellInput>| {
         inputs
             .iter()
@@ -172,42 +173,66 @@ pub(crate) struct Journal {
     run: RunId,
     pending: Vec<u8>,
     next_segment: u64,
+    /// Until the document is written.
+    opening: Option<JoinHandle<Result<(), StoreError>>>,
     writing: Option<JoinHandle<Result<(), StoreError>>>,
     failure: Option<String>,
 }
 
+fn not_opened(store: &Store, run: RunId, cause: String) -> StoreError {
+    StoreError::Failed {
+        store: store.url().to_string(),
+        object: format!("the workflow of run {run}"),
+        cause,
+    }
+}
+
 impl Journal {
-    /// Writes the document: the first thing that a run writes, and the proof that it can.
-    pub(crate) async fn create(
+    /// Begins to write the document: the first thing that a run writes, and the proof that it can.
+    /// Nothing may be started before [`Journal::open`] has said so.
+    pub(crate) fn begin(
         store: &Store,
         run: RunId,
         head: &RunDocument,
         workflow: &Arc<Workflow>,
         names: &Arc<[CellName]>,
         roles: &Arc<[Role]>,
-    ) -> Result<Journal, StoreError> {
-        let (head, workflow) = (head.clone(), Arc::clone(workflow));
+    ) -> Journal {
+        let (mut head, workflow) = (head.clone(), Arc::clone(workflow));
         let (names, roles) = (Arc::clone(names), Arc::clone(roles));
-        // Beside whatever else a run begins with.
-        let writing = tokio::task::spawn_blocking(move || head.text(&workflow, &names, &roles));
-        let text = match writing.await {
-            Ok(text) => text.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let text = text.map_err(|cause| StoreError::Failed {
-            store: store.url().to_string(),
-            object: format!("the workflow of run {run}"),
-            cause,
-        })?;
-        store.create_run_from_text(&run, text.into()).await?;
-        Ok(Journal {
+        let text = tokio::task::spawn_blocking(move || {
+            head.machine = Some(Machine::this());
+            head.text(&workflow, &names, &roles)
+        });
+        let to = store.clone();
+        let opening = tokio::spawn(async move {
+            let text = match text.await {
+                Ok(text) => text.map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            let text = text.map_err(|cause| not_opened(&to, run, cause))?;
+            to.create_run_from_text(&run, text.into()).await
+        });
+        Journal {
             store: store.clone(),
             run,
             pending: Vec::new(),
             next_segment: 0,
+            opening: Some(opening),
             writing: None,
             failure: None,
-        })
+        }
+    }
+
+    /// Waits until the document is written.
+    pub(crate) async fn open(&mut self) -> Result<(), StoreError> {
+        match self.opening.take() {
+            None => Ok(()),
+            Some(opening) => match opening.await {
+                Ok(opened) => opened,
+                Err(error) => Err(not_opened(&self.store, self.run, error.to_string())),
+            },
+        }
     }
 
     /// Progress is for the moment; everything else is kept.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use supermoe_plugin::host::StopSignal;
+use supermoe_plugin::host::{StopLevel, StopSignal};
 use supermoe_store::{RunId, Store, StoreError};
-use supermoe_workflow::{CellId, RunFacts, Workflow};
+use supermoe_workflow::{CellId, InputSource, RunFacts, Workflow};
 use tokio::sync::OnceCell;
 
 use crate::cell_state::{End, Phase};
@@ -17,7 +17,7 @@ use crate::event::{CellName, Outcome, RunEvent};
 use crate::event_log::{EventLog, Sink};
 use crate::history::History;
 use crate::input_copy::InputCopies;
-use crate::journal::{Journal, RunDocument, input_sources, output_types};
+use crate::journal::{Journal, RunDocument};
 use crate::publish::{PublishError, Publisher};
 use crate::read_outside::read_outside;
 use crate::run_options::RunOptions;
@@ -67,6 +67,8 @@ fn unset_text(unset: &[UnsetSecret]) -> String {
 /// A run that came to its end, well or not.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSummary {
+    /// How it went. What the workflow says of each stage (its plugin, params, inputs, types of outputs)
+    /// and what machine it was is not in here: [`RunRecord::read`] gives that too.
     pub record: RunRecord,
 }
 
@@ -102,10 +104,8 @@ pub async fn run(
     let run = RunId::generate();
     let names: Arc<[CellName]> = cell_names(&workflow).into();
     let document = RunDocument::head(&workflow, started);
-    let (journal, history) = tokio::try_join!(
-        Journal::create(store, run, &document, &workflow, &names, &roles),
-        async { Ok(History::read(&workflow, &roles, store).await) },
-    )?;
+    let journal = Journal::begin(store, run, &document, &workflow, &names, &roles);
+    let history = History::read(&workflow, &roles, store).await;
     let work = WorkFolder::of(&options.project, run, &document.process);
     let mut log = EventLog::new(&mut sink as &mut Sink<'_>, journal, workflow.cells.len());
     log.tell(RunEvent::RunStarted {
@@ -114,6 +114,10 @@ pub async fn run(
         stages: roles.iter().filter(|role| role.is_selected()).count(),
         at: started,
     });
+    if needs_outside(&workflow) {
+        // That may take long, and is told of.
+        log.open().await?;
+    }
     let outside = read_outside(&workflow, &roles, store, stop.clone(), &mut log).await;
     for (path, digest) in outside.known_paths() {
         log.tell(RunEvent::InputRead {
@@ -142,6 +146,11 @@ pub async fn run(
         log,
         stop.clone(),
     );
+    if stop.level() == StopLevel::Running {
+        // While the journal is being opened: this only asks what is there.
+        dispatch.settle_frontier().await;
+    }
+    dispatch.log.open().await?;
     let (published, not_published) = drive_and_publish(&mut dispatch, options).await;
     dispatch.wind_up().await;
     store.flush_index().await;
@@ -154,6 +163,14 @@ pub async fn run(
         }
     }
     Ok(RunSummary { record })
+}
+
+/// Whether any input comes from outside the workflow.
+fn needs_outside(workflow: &Workflow) -> bool {
+    let inputs = workflow.cells.iter().flat_map(|cell| cell.inputs.values());
+    inputs
+        .flatten()
+        .any(|input| !matches!(input.source, InputSource::Output { .. }))
 }
 
 fn cell_names(workflow: &Workflow) -> Vec<CellName> {
@@ -326,18 +343,10 @@ async fn conclude(
         .collect();
     record.counts = counts;
     record.finish(finished);
-    let workflow = Arc::clone(dispatch.workflow);
     let stages = dispatch.log.take_records();
     // The record is large for large workflows; what it replaces goes first.
     drop(dispatch);
-    for (cell, stage) in workflow.cells.iter().zip(stages) {
-        let Some(mut stage) = stage else { continue };
-        stage.params = cell.explicit_params.clone();
-        stage.inputs = input_sources(&workflow, cell);
-        stage.plugin = cell.plugin.manifest.name.clone();
-        stage.output_types = output_types(cell);
-        record.stages.push(stage);
-    }
+    record.stages.extend(stages.into_iter().flatten());
     record
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::selection::Selection;
@@ -19,12 +20,12 @@ pub struct Slots {
 impl Slots {
     /// All cores and all memory of this machine, no GPU.
     pub fn of_this_machine() -> Slots {
-        let cpus = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32);
-        Slots {
-            cpus,
+        static SLOTS: OnceLock<Slots> = OnceLock::new();
+        *SLOTS.get_or_init(|| Slots {
+            cpus: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
             memory_bytes: total_memory_bytes().unwrap_or(u64::MAX),
             gpus: 0,
-        }
+        })
     }
 }
 

@@ -286,13 +286,13 @@ impl RunRecord {
 /// Puts events together to stages, in the order of the workflow.
 struct Telling {
     places: HashMap<String, usize>,
-    documents: Vec<StageDocument>,
+    documents: Vec<StageDocument<'static>>,
     ended: Vec<Option<StageRecord>>,
     started: Vec<Option<(CellName, StageKey, RerunReason)>>,
 }
 
 impl Telling {
-    fn new(documents: Vec<StageDocument>) -> Telling {
+    fn new(documents: Vec<StageDocument<'static>>) -> Telling {
         let places = documents
             .iter()
             .enumerate()
@@ -352,9 +352,9 @@ impl Telling {
         for (stage, document) in self.ended.into_iter().zip(self.documents) {
             let Some(mut stage) = stage else { continue };
             record.counts.add(stage.state);
-            stage.params = document.params;
+            stage.params = document.params.into_owned();
             stage.inputs = document.inputs;
-            stage.plugin = document.plugin;
+            stage.plugin = document.plugin.into_owned();
             stage.output_types = document.outputs;
             record.stages.push(stage);
         }

@@ -100,6 +100,12 @@ impl Objects {
     /// server, or a proxy, that says "not found" is not taken for an empty store.
     async fn read_format(&self) -> Result<Option<Bytes>> {
         let name = object_name::FORMAT;
+        if let Some(folder) = &self.folder {
+            // A few bytes: a thread for them costs more than they do.
+            let read = folder.read(name);
+            let bytes = read.map_err(|error| self.store.disk(Access::Read, name, &error))?;
+            return Ok(bytes.map(Bytes::from));
+        }
         let error = match self.client.get(&self.at(name)).await {
             Ok(answer) => {
                 return answer
@@ -110,7 +116,7 @@ impl Objects {
             }
             Err(error) => error,
         };
-        let is_strange = self.folder.is_none() && !has_server_code(&error);
+        let is_strange = !has_server_code(&error);
         match self.read_error(name, error) {
             StoreError::Missing { .. } if is_strange => Err(self
                 .store

@@ -8,8 +8,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use supermoe_engine::RunRecord;
+use supermoe_plugin::ports::PortType;
 use supermoe_report::{Report, gather, has_results, markdown, page};
 use supermoe_store::{RunId, Store};
+use supermoe_workflow::Workflow;
 
 use crate::commands::block_on;
 use crate::commands::show::record_failed;
@@ -54,12 +56,23 @@ pub fn execute(arguments: &Arguments) -> Result<(), Failure> {
 
 /// After a run that evaluated something: writes its report into the project and gives the page's
 /// place. A report that cannot be written is a warning; the run is what counts.
-pub async fn after_run(project: &Project, store: &Store, record: &RunRecord) -> Option<PathBuf> {
-    if !has_results(record) {
+pub async fn after_run(
+    project: &Project,
+    store: &Store,
+    workflow: &Workflow,
+    run: RunId,
+) -> Option<PathBuf> {
+    let mut ports = workflow.cells.iter().flat_map(|cell| cell.outputs.values());
+    if !ports.any(|port| port.port_type == PortType::Report) {
         return None;
     }
-    let report = gather(store, record).await;
-    let written = write(&folder_of(project, record.run), &report);
+    let record = RunRecord::read(store, run).await.map_err(record_failed);
+    let record = record.map_err(Failure::warn).ok()?;
+    if !has_results(&record) {
+        return None;
+    }
+    let report = gather(store, &record).await;
+    let written = write(&folder_of(project, run), &report);
     written.map_err(Failure::warn).ok()
 }
 

@@ -148,7 +148,7 @@ async fn run(
     } else {
         progress::display(arguments.progress, hint.clone())
     });
-    let running = supermoe_engine::run(workflow, &store, options, stop, |event| {
+    let running = supermoe_engine::run(Arc::clone(&workflow), &store, options, stop, |event| {
         // Only now has the store taken something in.
         if matches!(event, RunEvent::RunStarted { .. }) {
             project.remember_store(&url);
@@ -166,7 +166,7 @@ async fn run(
     };
     let shown = lock(&display).finish();
     let summary = ended.map_err(engine_failed)?;
-    let page = report::after_run(project, &store, &summary.record).await;
+    let page = report::after_run(project, &store, &workflow, summary.run()).await;
     if !arguments.json {
         let places = Places {
             store: &url.to_string(),
