@@ -21,7 +21,6 @@ pub mod worker;
 
 use std::future::Future;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::runtime::Builder;
 
@@ -63,9 +62,6 @@ pub fn block_on<T>(future: impl Future<Output = Result<T, Failure>>) -> Result<T
             Failure::from(Problem::failed("supermoe::cli::runtime", "Cannot start").because(error))
         })?;
     let result = runtime.block_on(future);
-    runtime.shutdown_timeout(LAST_THREADS);
+    runtime.shutdown_background();
     result
 }
-
-/// How long threads may take to end after the command has done its work.
-const LAST_THREADS: Duration = Duration::from_secs(2);

@@ -26,6 +26,18 @@ pub struct Ran {
     pub events: Vec<RunEvent>,
 }
 
+/// A record with what a summary has too.
+fn without_what_the_workflow_says(mut record: RunRecord) -> RunRecord {
+    record.machine = None;
+    for stage in &mut record.stages {
+        stage.params = Default::default();
+        stage.inputs = Default::default();
+        stage.plugin = Default::default();
+        stage.output_types = Default::default();
+    }
+    record
+}
+
 impl Project {
     pub fn new() -> Project {
         let folder = tempfile::tempdir().expect("a folder");
@@ -109,8 +121,10 @@ impl Project {
         let read = self
             .block_on(RunRecord::read(&store, summary.run()))
             .expect("a journal");
+        assert!(read.stages.iter().all(|stage| !stage.plugin.is_empty()));
         assert_eq!(
-            read, summary.record,
+            without_what_the_workflow_says(read),
+            summary.record,
             "the journal tells another story than the run"
         );
         assert!(
