@@ -18,7 +18,7 @@ use crate::signals::processes_of;
 const TASKS: [&str; 4] = ["buy30", "return60", "spend60", "xmas60"];
 
 /// The workflow of this repository, with its data.
-fn project(workflow: &str) -> Project {
+pub fn project(workflow: &str) -> Project {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let text = std::fs::read_to_string(root.join("workflows").join(workflow)).expect("a workflow");
     let project = Project::new().file(&format!("workflows/{workflow}"), &text);

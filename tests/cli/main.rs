@@ -11,6 +11,7 @@ mod docs_data;
 mod evaluated;
 mod external_plugins;
 mod failing;
+mod full_disk;
 mod graph;
 mod harness;
 mod init;
