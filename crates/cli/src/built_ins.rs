@@ -1,6 +1,6 @@
 //! The one list of built-in plugins.
 
-use supermoe_plugin::manifest::Manifest;
+use supermoe_plugin::catalog::{Catalog, PluginEntry};
 use supermoe_plugin::sdk::BuiltIn;
 use supermoe_trainer::ModelFactory;
 
@@ -22,13 +22,13 @@ fn models() -> Vec<ModelFactory> {
     vec![supermoe_model_supermoe::factory()]
 }
 
-/// The manifests of all of them. `shell` is a manifest only: its worker is the shell itself.
-pub fn manifests() -> Vec<Manifest> {
-    SERVED
+/// All of them. `shell` is a manifest only: its worker is the shell itself.
+pub fn catalog() -> Catalog {
+    let served = SERVED
         .iter()
-        .map(|(_, make)| make().manifest)
-        .chain([supermoe_shell::manifest()])
-        .collect()
+        .map(|(name, make)| PluginEntry::built_in(name, || make().manifest));
+    let shell = PluginEntry::built_in("shell", supermoe_shell::manifest);
+    Catalog::of(served.chain([shell]))
 }
 
 /// The served plugin of that name.
@@ -42,17 +42,16 @@ pub fn named(name: &str) -> Option<BuiltIn> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use supermoe_plugin::catalog::Catalog;
 
     #[test]
     fn each_plugin_is_listed_by_its_own_name() {
-        for (name, make) in SERVED {
-            assert_eq!(make().manifest.name, name);
+        for entry in catalog().entries() {
+            assert_eq!(entry.manifest.name, entry.name());
         }
     }
 
     #[test]
     fn all_manifests_are_right() {
-        assert_eq!(Catalog::built_ins(manifests()).problems_of_built_ins(), []);
+        assert_eq!(catalog().problems_of_built_ins(), []);
     }
 }

@@ -129,7 +129,7 @@ pub fn render(diagnostics: &Diagnostics) -> String {
 
 /// All plugins that a project can use: the built-in ones and those in its folders.
 pub fn catalog(root: &Path) -> Result<Catalog, Failure> {
-    let mut catalog = Catalog::built_ins(built_ins::manifests());
+    let mut catalog = built_ins::catalog();
     let plugin_path = env::var_os("SUPERMOE_PLUGIN_PATH");
     let config = config_folder(|name| env::var_os(name));
     for problem in catalog.discover(root, plugin_path.as_deref(), config.as_deref()) {

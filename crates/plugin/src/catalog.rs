@@ -6,19 +6,23 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
-use crate::manifest::{Launch, MANIFEST_FILE, Manifest};
+use crate::manifest::{Launch, MANIFEST_FILE, Manifest, Variant};
 use crate::manifest_check;
 use crate::params::{ParamsSchema, SchemaError};
 
 /// A manifest larger than this is refused.
 const MANIFEST_LIMIT_BYTES: u64 = 4 << 20;
 
+/// Makes the manifest of a built-in plugin when it is first looked at: most commands need few.
+pub type LazyManifest = LazyLock<Manifest, Box<dyn FnOnce() -> Manifest + Send>>;
+
 /// One plugin: its manifest and where that came from.
 #[derive(Debug)]
 pub struct PluginEntry {
-    pub manifest: Manifest,
+    name: String,
+    pub manifest: LazyManifest,
     /// The folder of an external plugin's `plugin.json`, absolute. `None`: built into the binary.
     pub folder: Option<PathBuf>,
     pub origin: Origin,
@@ -49,9 +53,11 @@ impl fmt::Display for Origin {
 }
 
 impl PluginEntry {
-    pub fn built_in(manifest: Manifest) -> Self {
+    /// `make` gives a manifest of that name.
+    pub fn built_in(name: &str, make: impl FnOnce() -> Manifest + Send + 'static) -> Self {
         PluginEntry {
-            manifest,
+            name: name.to_owned(),
+            manifest: LazyLock::new(Box::new(make)),
             folder: None,
             origin: Origin::BuiltIn,
             params: OnceLock::new(),
@@ -60,7 +66,8 @@ impl PluginEntry {
 
     pub fn external(manifest: Manifest, folder: PathBuf, origin: Origin) -> Self {
         PluginEntry {
-            manifest,
+            name: manifest.name.clone(),
+            manifest: LazyLock::new(Box::new(move || manifest)),
             folder: Some(folder),
             origin,
             params: OnceLock::new(),
@@ -68,7 +75,7 @@ impl PluginEntry {
     }
 
     pub fn name(&self) -> &str {
-        &self.manifest.name
+        &self.name
     }
 
     /// The manifest's schema of `with`, compiled once. Entries of a [`Catalog`] that were found
@@ -92,7 +99,7 @@ impl PluginEntry {
             Launch::BuiltIn => vec![
                 own_program.into(),
                 "worker".into(),
-                self.manifest.name.clone().into(),
+                self.name.clone().into(),
             ],
             Launch::Shell { .. } => vec!["sh".into(), "-euc".into(), shell_command.into()],
             Launch::Command(words) => words.iter().map(|word| self.resolve(word)).collect(),
@@ -156,15 +163,19 @@ impl Catalog {
     /// The plugins of the binary itself. Their manifests come from Rust types, so a broken one
     /// is a mistake in the program and is found by its tests ([`Catalog::problems_of_built_ins`]).
     pub fn built_ins(manifests: Vec<Manifest>) -> Self {
-        let entries = manifests
-            .into_iter()
-            .map(|manifest| {
-                let entry = PluginEntry::built_in(manifest);
-                (entry.manifest.name.clone(), Arc::new(entry))
-            })
-            .collect();
+        Catalog::of(manifests.into_iter().map(|manifest| {
+            let name = manifest.name.clone();
+            PluginEntry::built_in(&name, move || manifest)
+        }))
+    }
+
+    /// These plugins.
+    pub fn of(plugins: impl IntoIterator<Item = PluginEntry>) -> Self {
+        let entries = plugins.into_iter();
         Catalog {
-            entries,
+            entries: entries
+                .map(|entry| (entry.name.clone(), Arc::new(entry)))
+                .collect(),
             broken: BTreeMap::new(),
         }
     }
@@ -223,7 +234,7 @@ impl Catalog {
     /// Adds the plugin in `folder`, which may stand anywhere.
     pub fn add_folder(&mut self, folder: &Path) -> Result<Arc<PluginEntry>, Vec<CatalogProblem>> {
         let entry = read_folder(folder)?;
-        let name = entry.manifest.name.clone();
+        let name = entry.name.clone();
         let read = ReadManifest {
             entry,
             text: String::new(),
@@ -246,22 +257,26 @@ impl Catalog {
 
     /// The external plugin that stands in for `of` where its `param` has this `value`.
     pub fn variant(&self, of: &str, param: &str, value: &str) -> Option<&Arc<PluginEntry>> {
-        self.entries.values().find(|entry| {
-            entry.manifest.variant.as_ref().is_some_and(|variant| {
+        self.variants()
+            .find(|(variant, _)| {
                 variant.of == of && variant.param == param && variant.value == value
             })
-        })
+            .map(|(_, entry)| entry)
     }
 
     /// All external variants of a plugin, by name.
     pub fn variants_of<'a>(&'a self, of: &'a str) -> impl Iterator<Item = &'a Arc<PluginEntry>> {
-        self.entries.values().filter(move |entry| {
-            entry
-                .manifest
-                .variant
-                .as_ref()
-                .is_some_and(|variant| variant.of == of)
-        })
+        self.variants()
+            .filter(move |(variant, _)| variant.of == of)
+            .map(|(_, entry)| entry)
+    }
+
+    fn variants(&self) -> impl Iterator<Item = (&Variant, &Arc<PluginEntry>)> {
+        self.entries
+            .values()
+            // A built-in plugin has its variants within itself.
+            .filter(|entry| entry.origin != Origin::BuiltIn)
+            .filter_map(|entry| Some((entry.manifest.variant.as_ref()?, entry)))
     }
 
     /// All names, sorted.
@@ -285,7 +300,7 @@ impl Catalog {
             .values()
             .filter(|entry| entry.origin == Origin::BuiltIn)
             .flat_map(|entry| {
-                let text = serde_json::to_string_pretty(&entry.manifest).unwrap_or_default();
+                let text = serde_json::to_string_pretty(&*entry.manifest).unwrap_or_default();
                 let file = PathBuf::from(format!("built-in plugin {}", entry.name()));
                 manifest_check::check(&entry.manifest, Origin::BuiltIn, &file, &text)
             })
@@ -293,7 +308,7 @@ impl Catalog {
     }
 
     fn add(&mut self, file: &Path, read: ReadManifest) -> Option<CatalogProblem> {
-        let name = read.entry.manifest.name.clone();
+        let name = read.entry.name.clone();
         if let Some(taken) = self.entries.get(&name) {
             let by = match &taken.folder {
                 Some(folder) => folder.join(MANIFEST_FILE).display().to_string(),
@@ -316,7 +331,10 @@ impl Catalog {
         let mut removed = Vec::new();
         let mut taken = HashSet::new();
         for entry in self.entries.values() {
-            let (Some(variant), Some(folder)) = (&entry.manifest.variant, &entry.folder) else {
+            let Some(folder) = &entry.folder else {
+                continue;
+            };
+            let Some(variant) = &entry.manifest.variant else {
                 continue;
             };
             let problem = match self.entries.get(&variant.of) {
@@ -357,7 +375,7 @@ impl Catalog {
                     message,
                     help,
                 });
-                removed.push(entry.manifest.name.clone());
+                removed.push(entry.name.clone());
             }
         }
         for name in removed {

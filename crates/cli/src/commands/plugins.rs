@@ -80,7 +80,7 @@ fn document(entry: &PluginEntry) -> Value {
         "name": entry.name(),
         "origin": entry.origin.to_string(),
         "folder": entry.folder,
-        "manifest": entry.manifest,
+        "manifest": *entry.manifest,
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use supermoe_plugin::catalog::Catalog;
+use supermoe_plugin::catalog::{Catalog, Origin, PluginEntry};
 use supermoe_plugin::manifest::Manifest;
 use supermoe_workflow::{Cell, Compiled, Diagnostics, Overrides, Source, Workflow, compile};
 
@@ -190,5 +190,11 @@ pub fn manifests() -> Vec<Manifest> {
 }
 
 pub fn catalog() -> Catalog {
-    Catalog::built_ins(manifests())
+    Catalog::of(manifests().into_iter().map(|manifest| {
+        let name = manifest.name.clone();
+        match manifest.variant {
+            Some(_) => PluginEntry::external(manifest, PathBuf::from("/"), Origin::Project),
+            None => PluginEntry::built_in(&name, move || manifest),
+        }
+    }))
 }
