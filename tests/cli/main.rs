@@ -20,6 +20,7 @@ mod injection;
 mod learning;
 mod looking_back;
 mod matrix;
+mod models;
 mod plan;
 mod plugins;
 mod report;

@@ -1,18 +1,11 @@
 //! A bucket as the store: the same commands, and no credential anywhere.
 
-use std::path::PathBuf;
-
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use s3s::auth::SimpleAuth;
-use s3s::service::S3ServiceBuilder;
+pub use supermoe_s3_test_server::SECRET_KEY;
+use supermoe_s3_test_server::{ACCESS_KEY, BUCKET, serve, variables};
 use tokio::runtime::Runtime;
 
 use crate::harness::Project;
 use crate::run::CHAIN;
-
-const ACCESS_KEY: &str = "TESTACCESSKEY";
-pub const SECRET_KEY: &str = "test-secret-key-0815";
 
 /// An S3 server in this process, on a port that the system chose; it ends with the runtime.
 pub struct Server {
@@ -24,16 +17,15 @@ pub struct Server {
 impl Server {
     pub fn start() -> Server {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        std::fs::create_dir(folder.path().join("bucket")).expect("a bucket");
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime");
-        let endpoint = runtime.block_on(serve(folder.path().to_owned()));
+        let endpoint = runtime.block_on(serve(folder.path()));
         Server {
             _runtime: runtime,
-            endpoint,
+            endpoint: endpoint.expect("serves a folder"),
             folder,
         }
     }
@@ -46,47 +38,24 @@ impl Server {
 
     /// The project with the credentials for this server.
     pub fn lets_in(&self, project: Project, secret_key: &str) -> Project {
-        project
-            .variable("AWS_ENDPOINT_URL", &self.endpoint)
-            .variable("AWS_REGION", "us-east-1")
-            .variable("AWS_ACCESS_KEY_ID", ACCESS_KEY)
-            .variable("AWS_SECRET_ACCESS_KEY", secret_key)
+        let variables = variables(&self.endpoint, ACCESS_KEY, secret_key);
+        variables
+            .into_iter()
+            .fold(project, |project, (name, value)| {
+                project.variable(name, value)
+            })
     }
-}
 
-impl Server {
     /// Puts an object into the bucket, behind the server's back.
     pub fn put(&self, key: &str, text: &str) {
-        let path = self.folder.path().join("bucket").join(key);
+        let path = self.folder.path().join(BUCKET).join(key);
         std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
         std::fs::write(path, text).expect("an object");
     }
 
     pub fn remove(&self, key: &str) {
-        std::fs::remove_file(self.folder.path().join("bucket").join(key)).expect("an object");
+        std::fs::remove_file(self.folder.path().join(BUCKET).join(key)).expect("an object");
     }
-}
-
-async fn serve(folder: PathBuf) -> String {
-    let files = s3s_fs::FileSystem::new(folder).expect("a folder");
-    let mut service = S3ServiceBuilder::new(files);
-    service.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
-    let service = service.build();
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
-        .await
-        .expect("a port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            let service = service.clone();
-            tokio::spawn(async move {
-                let server = Builder::new(TokioExecutor::new());
-                // A client that hangs up is no failure of the test.
-                let _ = server.serve_connection(TokioIo::new(socket), service).await;
-            });
-        }
-    });
-    format!("http://{address}")
 }
 
 #[test]

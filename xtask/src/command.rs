@@ -50,8 +50,39 @@ where
     I: IntoIterator<Item = S>,
     S: AsRef<OsStr>,
 {
+    measure_into(program, args, folder, Stdio::null())
+}
+
+/// As [`measure`], and what the program printed.
+pub fn measure_printed<I, S>(
+    program: &Path,
+    args: I,
+    folder: &Path,
+) -> Result<(Cost, String), TaskError>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
+    let mut printed = tempfile::tempfile().map_err(TaskError::io("a temporary file"))?;
+    let for_child = printed
+        .try_clone()
+        .map_err(TaskError::io("a temporary file"))?;
+    let cost = measure_into(program, args, folder, for_child.into())?;
+    Ok((cost, text_of(&mut printed)?))
+}
+
+fn measure_into<I, S>(
+    program: &Path,
+    args: I,
+    folder: &Path,
+    output: Stdio,
+) -> Result<Cost, TaskError>
+where
+    I: IntoIterator<Item = S>,
+    S: AsRef<OsStr>,
+{
     let name = program.display().to_string();
-    let errors = tempfile::tempfile().map_err(TaskError::io("a temporary file"))?;
+    let mut errors = tempfile::tempfile().map_err(TaskError::io("a temporary file"))?;
     let for_child = errors
         .try_clone()
         .map_err(TaskError::io("a temporary file"))?;
@@ -60,7 +91,7 @@ where
         .args(args)
         .current_dir(folder)
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(output)
         .stderr(for_child)
         .spawn()
         .map_err(|source| TaskError::NotStarted {
@@ -75,7 +106,7 @@ where
         return Err(TaskError::Failed {
             program: name,
             status: used.status.to_string(),
-            tail: last_lines(errors)?,
+            tail: last_lines(&text_of(&mut errors)?),
         });
     }
     Ok(Cost {
@@ -84,15 +115,18 @@ where
     })
 }
 
-fn last_lines(mut file: std::fs::File) -> Result<String, TaskError> {
+fn text_of(file: &mut std::fs::File) -> Result<String, TaskError> {
     use std::io::{Read, Seek, SeekFrom};
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0))
         .and_then(|_| file.read_to_end(&mut bytes))
-        .map_err(TaskError::io("the error output"))?;
-    let text = String::from_utf8_lossy(&bytes);
+        .map_err(TaskError::io("the output of a program"))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+    lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
 /// Runs a program with its output shown; for installing and building.
@@ -143,6 +177,20 @@ pub fn release_binary() -> Result<std::path::PathBuf, TaskError> {
     built(&["build", "--release", "--package", "supermoe"], "release")
 }
 
+/// Builds an example of a package for measuring, and gives its path.
+pub fn release_example(package: &str, name: &str) -> Result<std::path::PathBuf, TaskError> {
+    let cargo = [
+        "build",
+        "--release",
+        "--package",
+        package,
+        "--example",
+        name,
+    ];
+    run_shown("cargo", cargo, root())?;
+    Ok(target_folder().join("release/examples").join(name))
+}
+
 /// Builds the binary as tests do, and gives its path.
 pub fn debug_binary() -> Result<std::path::PathBuf, TaskError> {
     built(&["build", "--package", "supermoe"], "debug")
@@ -150,10 +198,13 @@ pub fn debug_binary() -> Result<std::path::PathBuf, TaskError> {
 
 fn built(cargo: &[&str], profile: &str) -> Result<std::path::PathBuf, TaskError> {
     run_shown("cargo", cargo, root())?;
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map(std::path::PathBuf::from)
-        .unwrap_or_else(|| root().join("target"));
-    Ok(root().join(target).join(profile).join("supermoe"))
+    Ok(target_folder().join(profile).join("supermoe"))
+}
+
+fn target_folder() -> std::path::PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map(std::path::PathBuf::from);
+    root().join(target.unwrap_or_else(|| "target".into()))
 }
 
 /// A virtual environment under `target/` with the named Python packages.

@@ -207,7 +207,7 @@ fn check_channel(
         (ChannelValues::SampleStepCodes(values), Per::SampleStep, false, false) => {
             check_codes(channel, values, sample_steps)?;
         }
-        (ChannelValues::SampleStepNumbers(values), Per::SampleStep, true, false) => {
+        (ChannelValues::SampleStepNumbers(values), Per::SampleStep, true, _) => {
             check_numbers(values, sample_steps)?;
         }
         (ChannelValues::SnapshotCodes(values), Per::Snapshot, false, false) => {

@@ -53,7 +53,8 @@ pub struct Channel {
     pub deviation: f64,
     /// Ascending inner bounds of up to 32 buckets of about equal size, in raw units; dense only.
     pub quantiles: Vec<f64>,
-    /// Set for a running total: sign(x) ln(1 + |x|) of a sum over [snapshot - history, step].
+    /// Set for a running total, sign(x) ln(1 + |x|) of a sum over [snapshot - history, step], and for a
+    /// channel by sample and step that is made of such sums.
     pub total: Option<Total>,
 }
 
@@ -85,7 +86,7 @@ pub enum Per {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Total {
-    /// Channels that this total betrays: it is hidden wherever one of them is.
+    /// Channels that this one betrays: it is hidden wherever one of them is.
     pub source: Vec<String>,
 }
 

@@ -11,6 +11,8 @@ pub enum HashPurpose {
     Split,
     /// The bucket in which an entity is worked on.
     Bucket,
+    /// The half of the validation split that an entity belongs to, where it is halved.
+    ValidationHalf,
 }
 
 /// FNV-1a over the bytes, then the finaliser of MurmurHash3, which spreads short texts over all bits.
@@ -19,6 +21,7 @@ pub fn stable_hash(purpose: HashPurpose, text: &str) -> u64 {
         HashPurpose::Code => 0x9e37_79b9_7f4a_7c15,
         HashPurpose::Split => 0xc2b2_ae3d_27d4_eb4f,
         HashPurpose::Bucket => 0x1656_67b1_9e37_79f9,
+        HashPurpose::ValidationHalf => 0x27d4_eb2f_1656_67c5,
     };
     let mut hash = 0xcbf2_9ce4_8422_2325 ^ seed;
     for &byte in text.as_bytes() {

@@ -19,7 +19,14 @@ const SERVED: [(&str, Make); 6] = [
 
 /// The models that the stages which train or use one know.
 fn models() -> Vec<ModelFactory> {
-    vec![supermoe_model_supermoe::factory()]
+    vec![
+        supermoe_model_supermoe::factory(),
+        supermoe_model_bert::factory(),
+        supermoe_model_aetn::factory(),
+        supermoe_model_mtssl::factory(),
+        supermoe_model_mmoe::factory(),
+        supermoe_model_ple::factory(),
+    ]
 }
 
 /// All of them. `shell` is a manifest only: its worker is the shell itself.

@@ -51,6 +51,7 @@ pub(crate) fn request(
         work: folders.work.clone(),
         threads: attempt.grant.cpus,
         device: device_of(cell, &attempt.grant),
+        profile: doer.profile,
     }
 }
 

@@ -222,6 +222,7 @@ fn doer(
         started: AtomicU64::new(0),
         stop,
         grace: options.grace,
+        profile: options.profile,
         checkpoint_interval: options.checkpoint_interval,
         instruction_set: instruction_set(),
     }

@@ -59,6 +59,8 @@ pub struct RunOptions {
     pub grace: Duration,
     /// Where the values of secrets are taken from.
     pub environment: BTreeMap<OsString, OsString>,
+    /// Workers tell in their log where the time goes.
+    pub profile: bool,
     /// Least time between two checkpoints of a stage that are kept in the store.
     pub checkpoint_interval: Duration,
 }
@@ -74,6 +76,7 @@ impl RunOptions {
             project,
             grace: Duration::from_secs(10),
             environment: std::env::vars_os().collect(),
+            profile: false,
             checkpoint_interval: Duration::from_secs(5),
         }
     }

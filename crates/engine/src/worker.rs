@@ -57,6 +57,7 @@ pub(crate) struct Doer {
     pub started: AtomicU64,
     pub stop: StopSignal,
     pub grace: Duration,
+    pub profile: bool,
     pub checkpoint_interval: Duration,
     pub instruction_set: String,
 }
@@ -101,7 +102,8 @@ pub(crate) struct LaidInput {
 }
 
 impl Doer {
-    /// Carries out an attempt and says how it ended; says so too if it panics.
+    /// Carries out an attempt and says how it ended; says so too if it panics. Blocks where it works
+    /// on files: it has a thread of its own.
     pub(crate) async fn carry_out(
         self: Arc<Self>,
         attempt: Attempt,
@@ -122,7 +124,7 @@ impl Doer {
             let _ = fs::remove_file(log);
         }
         let _ = messages.send(WorkerMessage::Ended(attempt.cell, attempt.grant, end));
-        clear(base).await;
+        clear(&base);
     }
 
     async fn attempt(
@@ -414,9 +416,9 @@ impl Doer {
     }
 }
 
-async fn clear(folder: PathBuf) {
-    let removed = tokio::task::spawn_blocking(move || remove_folder(&folder)).await;
-    if let Ok(Err(error)) = removed {
+/// On the attempt's own thread: the next stage runs already.
+fn clear(folder: &Path) {
+    if let Err(error) = remove_folder(folder) {
         tracing::debug!(%error, "a stage's folder could not be removed yet");
     }
 }

@@ -1,6 +1,7 @@
 //! Area under the ROC curve.
 
-use crate::error::{Label, MetricError, by_falling_score, check};
+use crate::error::{Label, MetricError, check};
+use crate::ranking::Ranking;
 
 /// The probability that a random positive scores above a random negative, ties counted half: the
 /// Mann-Whitney statistic. Pairs are counted in integers, so it is exact up to its one division.
@@ -16,22 +17,20 @@ use crate::error::{Label, MetricError, by_falling_score, check};
 /// ```
 pub fn auc(scores: &[f64], labels: &[bool]) -> Result<f64, MetricError> {
     check(scores, labels)?;
-    let positives = labels.iter().filter(|&&label| label).count();
-    let negatives = labels.len() - positives;
+    let ranking = Ranking::new(scores, labels);
+    let (positives, negatives) = (ranking.positives(), ranking.negatives());
     if positives == 0 || negatives == 0 {
         return Err(MetricError::OneClass {
             samples: labels.len(),
             label: Label(positives > 0),
         });
     }
-    let pairs = by_falling_score(scores, labels);
     let mut won_twice: u128 = 0;
-    let mut negatives_below = negatives as u128;
-    for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
-        let tied_positives = tied.iter().filter(|pair| pair.1).count() as u128;
-        let tied_negatives = tied.len() as u128 - tied_positives;
-        negatives_below -= tied_negatives;
-        won_twice += tied_positives * (2 * negatives_below + tied_negatives);
+    let mut negatives_below = negatives;
+    for tied in ranking.by_falling_score() {
+        negatives_below -= tied.negatives;
+        let won = 2 * negatives_below + tied.negatives;
+        won_twice += u128::from(tied.positives) * u128::from(won);
     }
-    Ok(won_twice as f64 / (2 * positives as u128 * negatives as u128) as f64)
+    Ok(won_twice as f64 / (2 * u128::from(positives) * u128::from(negatives)) as f64)
 }

@@ -1,6 +1,7 @@
 //! Calibration: what was predicted beside what came, and the expected calibration error.
 
-use crate::error::{MetricError, by_falling_score, check_numbers, check_probabilities};
+use crate::error::{MetricError, check_numbers, check_probabilities};
+use crate::ranking::Ranking;
 
 /// Number of bins of equal width.
 pub const CALIBRATION_BINS: usize = 15;
@@ -87,11 +88,12 @@ fn bins_of_width(scores: &[f64], labels: &[bool]) -> Result<[Sums; CALIBRATION_B
     check_probabilities(scores, labels)?;
     let mut bins = [Sums::default(); CALIBRATION_BINS];
     // In order of size, so that the order of the samples does not matter to the last bit.
-    for (score, label) in by_falling_score(scores, labels) {
-        let bin = &mut bins[((score * CALIBRATION_BINS as f64) as usize).min(CALIBRATION_BINS - 1)];
-        bin.samples += 1;
-        bin.score_sum += score;
-        bin.positives += u64::from(label);
+    for tied in Ranking::new(scores, labels).by_falling_score() {
+        let bin = (tied.score * CALIBRATION_BINS as f64) as usize;
+        let bin = &mut bins[bin.min(CALIBRATION_BINS - 1)];
+        bin.samples += tied.samples();
+        (0..tied.samples()).for_each(|_| bin.score_sum += tied.score);
+        bin.positives += tied.positives;
     }
     Ok(bins)
 }

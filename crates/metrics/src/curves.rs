@@ -1,6 +1,7 @@
 //! Curves over all thresholds, thinned to a number of points.
 
-use crate::error::{Label, MetricError, by_falling_score, check};
+use crate::error::{Label, MetricError, check};
+use crate::ranking::Ranking;
 
 /// The ROC curve as (false positive rate, true positive rate), from (0, 0) to (1, 1): the rules "take
 /// every sample that scores t or more", by falling t. Of more than `points` rules those are kept that
@@ -72,14 +73,12 @@ impl Rules {
         if points < 2 {
             return Err(MetricError::CurvePoints(points));
         }
-        let pairs = by_falling_score(scores, labels);
         let (mut hits, mut misses) = (0, 0);
-        let counts = pairs
-            .chunk_by(|a, b| a.0 == b.0)
+        let counts = Ranking::new(scores, labels)
+            .by_falling_score()
             .map(|tied| {
-                let of_tied = tied.iter().filter(|pair| pair.1).count() as u64;
-                hits += of_tied;
-                misses += tied.len() as u64 - of_tied;
+                hits += tied.positives;
+                misses += tied.negatives;
                 (hits, misses)
             })
             .collect();

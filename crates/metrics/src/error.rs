@@ -84,11 +84,3 @@ pub(crate) fn check_probabilities(scores: &[f64], labels: &[bool]) -> Result<(),
         None => Ok(()),
     }
 }
-
-/// (score, label), highest score first; 0 and -0 are the same score.
-pub(crate) fn by_falling_score(scores: &[f64], labels: &[bool]) -> Vec<(f64, bool)> {
-    let pairs = scores.iter().zip(labels);
-    let mut pairs: Vec<(f64, bool)> = pairs.map(|(&score, &label)| (score + 0.0, label)).collect();
-    pairs.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-    pairs
-}

@@ -11,6 +11,7 @@ mod curves;
 mod error;
 mod log_loss;
 mod mean;
+mod ranking;
 mod recall;
 mod regression;
 

@@ -1,6 +1,7 @@
 //! Recall at a given precision.
 
-use crate::error::{Label, MetricError, by_falling_score, check};
+use crate::error::{Label, MetricError, check};
+use crate::ranking::Ranking;
 
 /// The largest recall of a threshold whose precision is at least `precision`: of the rules "take
 /// every sample that scores t or more". 0 where no threshold is that precise. Samples with one score
@@ -17,18 +18,18 @@ pub fn recall_at_precision(
         return Err(MetricError::Precision(precision));
     }
     check(scores, labels)?;
-    let positives = labels.iter().filter(|&&label| label).count();
+    let ranking = Ranking::new(scores, labels);
+    let positives = ranking.positives();
     if positives == 0 {
         return Err(MetricError::OneClass {
             samples: labels.len(),
             label: Label(false),
         });
     }
-    let pairs = by_falling_score(scores, labels);
-    let (mut taken, mut hits, mut best) = (0usize, 0usize, 0usize);
-    for tied in pairs.chunk_by(|a, b| a.0 == b.0) {
-        taken += tied.len();
-        hits += tied.iter().filter(|pair| pair.1).count();
+    let (mut taken, mut hits, mut best) = (0u64, 0u64, 0u64);
+    for tied in ranking.by_falling_score() {
+        taken += tied.samples();
+        hits += tied.positives;
         if hits as f64 / taken as f64 >= precision {
             best = hits;
         }

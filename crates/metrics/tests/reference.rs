@@ -167,3 +167,24 @@ fn recall_is_zero_where_nothing_is_precise_enough() {
         .to_string();
     assert_eq!(message, "all 1 labels are 0; two classes are needed");
 }
+
+/// Any numbers, many of them equal, of the size that sorts in several runs.
+fn any_scores() -> impl Strategy<Value = Vec<(f64, bool)>> {
+    let score = prop_oneof![
+        3 => (-4i32..=4).prop_map(|i| f64::from(i) / 4.0),
+        1 => any::<f64>().prop_filter("a number", |x| !x.is_nan()),
+        1 => prop::sample::select(vec![0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MIN_POSITIVE, 5e-324]),
+    ];
+    prop::collection::vec((score, any::<bool>()), 2..300)
+}
+
+proptest! {
+    #[test]
+    fn auc_counts_every_pair_of_any_numbers(samples in any_scores()) {
+        let (scores, labels): (Vec<f64>, Vec<bool>) = samples.into_iter().unzip();
+        if let Ok(found) = auc(&scores, &labels) {
+            // Both divide the same whole numbers.
+            prop_assert_eq!(found, auc_by_pairs(&scores, &labels));
+        }
+    }
+}

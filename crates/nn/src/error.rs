@@ -36,6 +36,16 @@ pub enum Error {
         /// The name.
         name: String,
     },
+    /// The system has no memory for an id table.
+    #[error(
+        "an id table of {bytes} bytes does not fit into memory ({source}); make the channel's vocabulary smaller (`min_count`, `max_size`, `hash`), or its embeddings narrower"
+    )]
+    TableMemory {
+        /// What was asked for.
+        bytes: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The device failed (out of memory).
     #[error("the device failed: {0}")]
     Device(String),

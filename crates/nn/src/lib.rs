@@ -32,12 +32,14 @@
 mod device;
 mod error;
 mod offsets;
+mod table_memory;
 mod tensors;
 
 pub mod layers;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
+pub mod profile;
 pub mod tables;
 
 pub use device::{Device, HostAccess};
@@ -46,6 +48,7 @@ pub use dfdx::tensor::Cuda;
 pub use dfdx::tensor::{Cpu, Gradients, NoneTape, OwnedTape, Tape};
 pub use error::Error;
 pub use offsets::Offsets;
+pub use ops::buffers::Buffer;
 pub use parameters::{Group, Parameters};
 pub use tables::{Table, TableRows};
-pub use tensors::{Cube, Matrix, Scalar, Vector, cube, matrix, read, read_scalar, vector};
+pub use tensors::{Cube, Matrix, Scalar, Tensor, Vector, cube, matrix, read, read_scalar, vector};

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use crate::ops::buffers::Buffer;
 use crate::ops::dropout::mix;
 use crate::parameters::key_of;
-use crate::tensors::matrix;
+use crate::table_memory::TableMemory;
+use crate::tensors::tensor;
 use crate::{Device, Error, Group, Matrix};
 
 /// How rows are updated. Only rows that a step uses change, their moments included: a step's cost does
@@ -27,9 +29,9 @@ pub struct Table {
     name: String,
     group: Group,
     dim: usize,
-    values: Vec<f32>,
+    values: TableMemory,
     optimizer: RowOptimizer,
-    pub(crate) state: Vec<f32>,
+    state: TableMemory,
     pub(crate) steps: u64,
 }
 
@@ -44,7 +46,8 @@ pub struct TableRows<D: Device> {
 }
 
 impl Table {
-    /// A table with uniform values of the given standard deviation, from the seed and the name.
+    /// A table with uniform values of the given standard deviation, from the seed and the name; an error
+    /// if there is no memory for it.
     pub fn new(
         name: impl Into<String>,
         rows: usize,
@@ -52,11 +55,12 @@ impl Table {
         deviation: f32,
         optimizer: RowOptimizer,
         seed: u64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let name = name.into();
         let key = key_of(seed, &name);
         let limit = 3f32.sqrt() * deviation;
-        let mut values = vec![0.0; rows * dim];
+        let count = rows.saturating_mul(dim);
+        let mut values = TableMemory::zeros(count)?;
         const BLOCK: usize = 65_536;
         values
             .par_chunks_mut(BLOCK)
@@ -67,11 +71,11 @@ impl Table {
                     *value = (bits as f32 / 8_388_608.0 - 1.0) * limit;
                 }
             });
-        let state = match optimizer {
-            RowOptimizer::LazyAdam => vec![0.0; 2 * rows * dim],
-            RowOptimizer::RowAdagrad => vec![0.0; rows],
-        };
-        Self {
+        let state = TableMemory::zeros(match optimizer {
+            RowOptimizer::LazyAdam => count.saturating_mul(2),
+            RowOptimizer::RowAdagrad => rows,
+        })?;
+        Ok(Self {
             name,
             group: Group::Tables,
             dim,
@@ -79,7 +83,7 @@ impl Table {
             optimizer,
             state,
             steps: 0,
-        }
+        })
     }
 
     /// The same table in another group than [`Group::Tables`]: the classes of a head are of the towers.
@@ -113,13 +117,12 @@ impl Table {
     }
 
     pub(crate) fn set_values(&mut self, values: Vec<f32>) {
-        debug_assert_eq!(values.len(), self.values.len());
-        self.values = values;
+        self.values.copy_from_slice(&values);
     }
 
     /// A copy of the values: to keep the best weights.
     pub fn snapshot(&self) -> Vec<f32> {
-        self.values.clone()
+        self.values.to_vec()
     }
 
     /// Puts back what [`Table::snapshot`] gave; an error if it is of another size.
@@ -132,7 +135,7 @@ impl Table {
                 snapshot.len(),
             ));
         }
-        self.values = snapshot;
+        self.values.copy_from_slice(&snapshot);
         Ok(())
     }
 
@@ -144,56 +147,119 @@ impl Table {
         rows.sort_unstable();
         rows.dedup();
         // Every code is among the rows, so the search finds it.
-        let index = codes
-            .iter()
-            .map(|code| rows.partition_point(|row| row < code) as u32)
-            .collect();
-        let mut values = Vec::with_capacity(rows.len() * self.dim);
-        for &row in &rows {
-            values.extend_from_slice(self.row(row));
-        }
+        let place = |code: &u32| rows.partition_point(|row| row < code) as u32;
+        let index: Vec<u32> = codes.par_iter().with_min_len(PLACES).map(place).collect();
+        let mut values = Buffer::scratch(rows.len() * self.dim);
+        values
+            .par_chunks_mut(PLACES * self.dim.max(1))
+            .zip(rows.par_chunks(PLACES))
+            .for_each(|(values, rows)| {
+                for (to, &row) in values.chunks_exact_mut(self.dim.max(1)).zip(rows) {
+                    to.copy_from_slice(self.row(row));
+                }
+            });
         Ok(TableRows {
-            leaf: matrix(device, values, rows.len(), self.dim)?,
-            index,
+            leaf: tensor(device, values, (rows.len(), self.dim))?,
+            index: index.into(),
             rows: rows.into(),
         })
+    }
+
+    /// What its optimizer keeps.
+    pub(crate) fn state(&self) -> &[f32] {
+        &self.state
+    }
+
+    /// Puts back what [`Table::state`] gave.
+    pub(crate) fn set_state(&mut self, state: &[f32]) {
+        self.state.copy_from_slice(state);
     }
 
     fn row(&self, row: u32) -> &[f32] {
         &self.values[row as usize * self.dim..][..self.dim]
     }
 
-    /// Updates the given rows with their gradient [U, dim] times `scale`.
+    /// Updates the given rows, which ascend, with their gradient [U, dim] times `scale`.
     pub(crate) fn update(&mut self, rows: &[u32], gradient: &[f32], scale: f32, rate: &RowRate) {
         self.steps += 1;
         let step = i32::try_from(self.steps).unwrap_or(i32::MAX);
-        let dim = self.dim;
-        let (first_correction, second_correction) =
-            (1.0 - rate.beta1.powi(step), 1.0 - rate.beta2.powi(step));
-        for (&row, gradient) in rows.iter().zip(gradient.chunks_exact(dim.max(1))) {
-            let row = row as usize;
-            let values = &mut self.values[row * dim..][..dim];
-            match self.optimizer {
-                RowOptimizer::LazyAdam => {
-                    let (m, v) = self.state[2 * row * dim..][..2 * dim].split_at_mut(dim);
-                    for (((value, m), v), g) in values.iter_mut().zip(m).zip(v).zip(gradient) {
-                        let g = g * scale;
-                        *m += (1.0 - rate.beta1) * (g - *m);
-                        *v += (1.0 - rate.beta2) * (g * g - *v);
-                        let deviation = (*v / second_correction).sqrt() + rate.epsilon;
-                        *value -= rate.learning_rate * (*m / first_correction) / deviation;
+        let update = RowUpdate {
+            scale,
+            learning_rate: rate.learning_rate,
+            take1: 1.0 - rate.beta1,
+            take2: 1.0 - rate.beta2,
+            first_correction: 1.0 - rate.beta1.powi(step),
+            second_correction: 1.0 - rate.beta2.powi(step),
+            epsilon: rate.epsilon,
+        };
+        if self.dim == 0 {
+            return;
+        }
+        let (dim, optimizer) = (self.dim, self.optimizer);
+        let state_dim = match optimizer {
+            RowOptimizer::LazyAdam => 2 * dim,
+            RowOptimizer::RowAdagrad => 1,
+        };
+        // Each task has the stretch of the table from its first row to that of the next.
+        let (mut values, mut state) = (&mut self.values[..], &mut self.state[..]);
+        let (mut tasks, mut first) = (Vec::with_capacity(rows.len().div_ceil(PLACES)), 0);
+        for rows in rows.chunks(PLACES) {
+            let end = rows.last().map_or(first, |&row| row as usize + 1);
+            let (own_values, later_values) = values.split_at_mut((end - first) * dim);
+            let (own_state, later_state) = state.split_at_mut((end - first) * state_dim);
+            tasks.push((first, rows, own_values, own_state));
+            (values, state, first) = (later_values, later_state, end);
+        }
+        tasks
+            .into_par_iter()
+            .zip(gradient.par_chunks(PLACES * dim))
+            .for_each(|((first, rows, values, state), gradient)| {
+                for (&row, gradient) in rows.iter().zip(gradient.chunks_exact(dim)) {
+                    let place = row as usize - first;
+                    let values = &mut values[place * dim..][..dim];
+                    let state = &mut state[place * state_dim..][..state_dim];
+                    match optimizer {
+                        RowOptimizer::LazyAdam => update.lazy_adam(values, state, gradient),
+                        RowOptimizer::RowAdagrad => update.row_adagrad(values, state, gradient),
                     }
                 }
-                RowOptimizer::RowAdagrad => {
-                    let squares: f32 = gradient.iter().map(|g| g * scale * g * scale).sum();
-                    let sum = &mut self.state[row];
-                    *sum += squares / dim as f32;
-                    let step = rate.learning_rate / (sum.sqrt() + rate.epsilon);
-                    for (value, g) in values.iter_mut().zip(gradient) {
-                        *value -= step * g * scale;
-                    }
-                }
-            }
+            });
+    }
+}
+
+/// Rows of one task.
+const PLACES: usize = 512;
+
+/// One step of a row optimizer.
+struct RowUpdate {
+    scale: f32,
+    learning_rate: f32,
+    take1: f32,
+    take2: f32,
+    first_correction: f32,
+    second_correction: f32,
+    epsilon: f32,
+}
+
+impl RowUpdate {
+    fn lazy_adam(&self, values: &mut [f32], state: &mut [f32], gradient: &[f32]) {
+        let (m, v) = state.split_at_mut(values.len());
+        for (((value, m), v), g) in values.iter_mut().zip(m).zip(v).zip(gradient) {
+            let g = g * self.scale;
+            *m += self.take1 * (g - *m);
+            *v += self.take2 * (g * g - *v);
+            let deviation = (*v / self.second_correction).sqrt() + self.epsilon;
+            *value -= self.learning_rate * (*m / self.first_correction) / deviation;
+        }
+    }
+
+    fn row_adagrad(&self, values: &mut [f32], sum: &mut [f32], gradient: &[f32]) {
+        let scaled = gradient.iter().map(|g| g * self.scale);
+        let squares: f32 = scaled.map(|g| g * g).sum();
+        sum[0] += squares / values.len() as f32;
+        let step = self.learning_rate / (sum[0].sqrt() + self.epsilon);
+        for (value, g) in values.iter_mut().zip(gradient) {
+            *value -= step * g * self.scale;
         }
     }
 }
@@ -213,7 +279,7 @@ mod tests {
 
     #[test]
     fn gather_gives_each_row_once_and_the_way_back() {
-        let table = Table::new("item", 10, 2, 1.0, RowOptimizer::LazyAdam, 1);
+        let table = Table::new("item", 10, 2, 1.0, RowOptimizer::LazyAdam, 1).unwrap();
         let rows = table.gather(&Cpu::default(), &[7, 3, 7, 9]).unwrap();
         assert_eq!(
             (&rows.rows[..], &rows.index[..]),
@@ -226,7 +292,7 @@ mod tests {
     #[test]
     fn only_used_rows_change() {
         for optimizer in [RowOptimizer::LazyAdam, RowOptimizer::RowAdagrad] {
-            let mut table = Table::new("item", 4, 2, 1.0, optimizer, 1);
+            let mut table = Table::new("item", 4, 2, 1.0, optimizer, 1).unwrap();
             let before = table.snapshot();
             let rate = RowRate {
                 learning_rate: 0.1,

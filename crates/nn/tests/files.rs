@@ -123,7 +123,9 @@ fn tables_are_of_a_group_as_parameters_are() {
     let mut model = trained(1);
     let dim = 4;
     let adam = supermoe_nn::tables::RowOptimizer::LazyAdam;
-    let mut head = supermoe_nn::Table::new("head", 6, dim, 1.0, adam, 1).in_group(Group::Towers);
+    let mut head = supermoe_nn::Table::new("head", 6, dim, 1.0, adam, 1)
+        .unwrap()
+        .in_group(Group::Towers);
     let encoder = [Group::Encoder, Group::Tables];
     let names = |groups: &[Group]| {
         let tables = [&model.table, &head];

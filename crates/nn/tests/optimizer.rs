@@ -55,7 +55,7 @@ fn steps_with_clipping_decay_rates_by_group_and_a_table() {
     let tower = parameters
         .add("tower", Group::Towers, (3,), Initial::Normal(1.0))
         .unwrap();
-    let mut table = Table::new("item", 6, 2, 1.0, RowOptimizer::LazyAdam, 2);
+    let mut table = Table::new("item", 6, 2, 1.0, RowOptimizer::LazyAdam, 2).unwrap();
     let config = AdamWConfig {
         weight_decay: 0.1,
         clip_norm: Some(2.0),

@@ -137,6 +137,10 @@ pub struct VariantValue {
     pub params: Value,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// Why this plugin cannot use the variant, where it cannot: a stage that chooses it is a mistake, and
+    /// its section may stand beside those of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// In an external plugin: it is the program for `of` wherever `param` equals `value`.

@@ -38,6 +38,9 @@ pub struct Request {
     pub threads: u32,
     /// `cpu` or `cuda:N`.
     pub device: String,
+    /// Whether to tell in the log where the time goes (`run --profile`). Must not change the outputs.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub profile: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -58,6 +58,7 @@ fn built_ins() -> Catalog {
                     revision: "1".into(),
                     params: serde_json::json!({ "properties": {} }),
                     description: String::new(),
+                    unavailable: None,
                 },
             )]
             .into(),

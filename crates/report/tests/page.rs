@@ -276,6 +276,37 @@ fn a_huge_run_has_a_bounded_page() {
 }
 
 #[test]
+fn weights_of_tasks_are_drawn_where_they_change() {
+    let weighted = |cell: &str| {
+        let mut content = training(1, 2, 2, "buy");
+        for task in ["buy0", "buy1"] {
+            let points = vec![(20.0, 1.0), (40.0, 1.25)];
+            let series = supermoe_report::Series {
+                recorded: points.len(),
+                points,
+            };
+            content
+                .series
+                .insert(format!("train/{task}/lambda"), series);
+        }
+        found(cell, content)
+    };
+    let mut one = report("one");
+    one.training = vec![found("finetune", training(1, 2, 2, "buy"))];
+    assert!(!page(&one).contains("Task weight"));
+    one.training = vec![weighted("finetune")];
+    assert_eq!(
+        page(&one).matches("Task weights").count(),
+        2,
+        "picture and caption"
+    );
+    let mut two = report("two");
+    two.training = vec![weighted("finetune"), weighted("finetune")];
+    let page = page(&two);
+    assert!(page.contains("Task weight, buy0") && page.contains("Task weight, buy1"));
+}
+
+#[test]
 fn the_best_of_a_column_is_set_in_bold() {
     let mut report = report("one");
     report.evaluations = vec![found("evaluate", evaluation(3, 1, "task"))];

@@ -5,6 +5,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{SFlag, fstatat};
+
 use crate::digest::Digest;
 use crate::temp_folder::{TempFolder, TempPath};
 
@@ -44,7 +47,9 @@ impl Stat {
     }
 }
 
-/// How large the pieces are in which files are read and written.
+/// How large the pieces are in which files are read and written: the first one, and those after it.
+/// Most files are small, and to clear a large piece costs more than to read one of them.
+const FIRST_PIECE_BYTES: usize = 8 * 1024;
 const PIECE_BYTES: usize = 256 * 1024;
 
 /// Objects in a folder, by names such as `trees/ab12…`. object_store's own local store never
@@ -76,6 +81,11 @@ impl LocalFolder {
             Err(error) if is_absent(&error) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Holds the folder open, for many looks at once.
+    pub(crate) fn open(&self) -> io::Result<OpenFolder> {
+        Ok(OpenFolder(File::open(&self.root)?))
     }
 
     pub(crate) fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
@@ -192,6 +202,31 @@ impl LocalFolder {
     }
 }
 
+/// A folder of objects that is held open: the system finds names in it without a walk to it.
+pub(crate) struct OpenFolder(File);
+
+impl OpenFolder {
+    /// The same as [`LocalFolder::stat`].
+    pub(crate) fn stat(&self, name: &str) -> io::Result<Option<Stat>> {
+        match fstatat(&self.0, name, AtFlags::empty()).map_err(io::Error::from) {
+            Ok(stat)
+                if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG =>
+            {
+                Ok(Some(Stat {
+                    size_bytes: stat.st_size.cast_unsigned(),
+                    modified_ns: stat
+                        .st_mtime
+                        .saturating_mul(1_000_000_000)
+                        .saturating_add(stat.st_mtime_nsec),
+                }))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if is_absent(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Renames, and makes the folder where it is missing (or was just removed as empty).
 fn move_into_place(mut temp: TempPath, to: &Path) -> io::Result<()> {
     const ATTEMPTS: usize = 4;
@@ -224,7 +259,7 @@ pub(crate) fn copy_and_digest(
     to: &mut impl Write,
 ) -> io::Result<(Digest, u64)> {
     let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0_u8; PIECE_BYTES];
+    let mut piece = vec![0_u8; FIRST_PIECE_BYTES];
     let mut bytes = 0;
     loop {
         let count = match source.read(&mut piece) {
@@ -236,6 +271,9 @@ pub(crate) fn copy_and_digest(
         hasher.update(&piece[..count]);
         to.write_all(&piece[..count])?;
         bytes += count as u64;
+        if count == FIRST_PIECE_BYTES && piece.len() == FIRST_PIECE_BYTES {
+            piece = vec![0_u8; PIECE_BYTES];
+        }
     }
 }
 
@@ -261,6 +299,10 @@ mod tests {
             .expect("writes");
         assert_eq!(stat.size_bytes, 6);
         assert_eq!(objects.stat("trees/a").ok().flatten(), Some(stat));
+        let open = objects.open().expect("a folder");
+        for name in ["trees/a", "trees/b", "trees", "trees/a/c"] {
+            assert_eq!(open.stat(name).ok(), objects.stat(name).ok(), "{name}");
+        }
         objects
             .write("trees/a", &[b"three"], Durability::NoSync)
             .expect("replaces");
@@ -274,6 +316,25 @@ mod tests {
                 .ok(),
             Some(0)
         );
+    }
+
+    #[test]
+    fn files_of_all_sizes_are_copied_whole() {
+        for size in [
+            0,
+            1,
+            FIRST_PIECE_BYTES - 1,
+            FIRST_PIECE_BYTES,
+            FIRST_PIECE_BYTES + 1,
+            FIRST_PIECE_BYTES + PIECE_BYTES,
+            2 * PIECE_BYTES + 5,
+        ] {
+            let content: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let mut copy = Vec::new();
+            let copied = copy_and_digest(&mut content.as_slice(), &mut copy).ok();
+            assert_eq!(copied, Some((blake3::hash(&content).into(), size as u64)));
+            assert!(copy == content, "{size}");
+        }
     }
 
     #[test]

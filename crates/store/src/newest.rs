@@ -126,6 +126,13 @@ impl Inner {
         batch: &Batch<'_>,
     ) -> Look {
         let mut look = Look::default();
+        let folder = (!self.is_remote())
+            .then(|| self.local.open().ok())
+            .flatten();
+        let stands = |name: &str, known: &Stat| {
+            let seen = folder.as_ref().map(|folder| folder.stat(name));
+            seen.is_some_and(|seen| seen.is_ok_and(|seen| seen.as_ref() == Some(known)))
+        };
         for indexed in results {
             let key = indexed.result.key;
             // Stages that do the same work share their result.
@@ -133,15 +140,14 @@ impl Inner {
                 continue;
             }
             let trees: Vec<(Digest, IndexedTree)> = batch.trees(tree_digests(&indexed.result));
-            let is_whole = !self.is_remote()
-                && self.stands(&object_name::result(&key), &indexed.stat)
+            let is_whole = stands(&object_name::result(&key), &indexed.stat)
                 && trees.len() == indexed.result.outputs.len()
                 && trees.iter().all(|(digest, tree)| {
-                    self.stands(&object_name::tree(digest), &tree.stat)
+                    stands(&object_name::tree(digest), &tree.stat)
                         && tree
                             .blobs
                             .iter()
-                            .all(|(blob, stat)| self.stands(&object_name::blob(blob), stat))
+                            .all(|(blob, stat)| stands(&object_name::blob(blob), stat))
                 });
             if is_whole {
                 let hit = HitState::Hit(Arc::clone(&indexed.result));
@@ -152,11 +158,5 @@ impl Inner {
             }
         }
         look
-    }
-
-    fn stands(&self, name: &str, known: &Stat) -> bool {
-        self.local
-            .stat(name)
-            .is_ok_and(|seen| seen.as_ref() == Some(known))
     }
 }

@@ -15,6 +15,7 @@ use crate::atomic_file::write_atomically;
 use crate::error::TrainError;
 use crate::history::{History, Window};
 use crate::network::{Network, WeightSet, Weights};
+use crate::weighting::{self, Weighting};
 
 const STATE_PREFIX: &str = "state-";
 const UNFINISHED: &str = "unfinished";
@@ -36,7 +37,14 @@ pub struct Position {
     pub finished: bool,
 }
 
-/// All that changes while training, besides the weights and the optimizer.
+/// What training changes, and how.
+pub struct Learned<'a, D: Device> {
+    pub network: &'a mut Network<D>,
+    pub optimizer: &'a mut AdamW,
+    pub weighting: &'a mut Weighting,
+}
+
+/// All that changes while training, besides [`Learned`].
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Progress {
     pub position: Position,
@@ -56,6 +64,7 @@ struct State {
     history: String,
     window: BTreeMap<String, (u64, u64)>,
     expert_rows: BTreeMap<String, Vec<u64>>,
+    weighting: BTreeMap<String, Vec<u64>>,
 }
 
 /// Saves a state of `job` in `folder`.
@@ -63,9 +72,13 @@ pub fn save<D: Device>(
     folder: &Path,
     job: &str,
     progress: &Progress,
-    network: &mut Network<D>,
-    optimizer: &AdamW,
+    learned: Learned<'_, D>,
 ) -> Result<(), TrainError> {
+    let Learned {
+        network,
+        optimizer,
+        weighting,
+    } = learned;
     let place = folder.join(format!("{STATE_PREFIX}{}", progress.position.step));
     let unfinished = folder.join(UNFINISHED);
     remove(&unfinished)?;
@@ -94,6 +107,7 @@ pub fn save<D: Device>(
             .map(|(name, &(sum, count))| (name.clone(), (sum.to_bits(), count)))
             .collect(),
         expert_rows: window.expert_rows.clone(),
+        weighting: weighting.save().to_bits(),
     };
     let state_path = unfinished.join(STATE_FILE);
     let text =
@@ -111,21 +125,20 @@ pub fn save<D: Device>(
     Ok(())
 }
 
-/// Puts the newest state of `job` into the network and the optimizer. `None` where the folder holds
-/// none. On an error the optimizer is as it was, and so are the weights.
+/// Puts the newest state of `job` into what is learned. `None` where the folder holds none. On an error
+/// everything is as it was.
 pub fn load<D: Device>(
     folder: &Path,
     job: &str,
-    network: &mut Network<D>,
-    optimizer: &mut AdamW,
+    mut learned: Learned<'_, D>,
 ) -> Result<Option<Progress>, TrainError> {
     let Some((_, place)) = states(folder)?.pop() else {
         return Ok(None);
     };
-    let initial = network.snapshot();
-    let loaded = load_state(&place, job, network, optimizer);
+    let initial = learned.network.snapshot();
+    let loaded = load_state(&place, job, &mut learned);
     if loaded.is_err() {
-        network.restore(&initial)?;
+        learned.network.restore(&initial)?;
     }
     loaded.map(Some)
 }
@@ -133,8 +146,7 @@ pub fn load<D: Device>(
 fn load_state<D: Device>(
     place: &Path,
     job: &str,
-    network: &mut Network<D>,
-    optimizer: &mut AdamW,
+    learned: &mut Learned<'_, D>,
 ) -> Result<Progress, TrainError> {
     let path = place.join(STATE_FILE);
     let bytes = fs::read(&path).map_err(TrainError::io(&path))?;
@@ -145,6 +157,11 @@ fn load_state<D: Device>(
             "it is of other params or inputs".to_owned(),
         ));
     }
+    let weighting = learned
+        .weighting
+        .resumed(&weighting::State::from_bits(state.weighting));
+    let weighting = weighting.map_err(TrainError::Unsupported)?;
+    let network = &mut *learned.network;
     let mut best = None;
     if state.has_best {
         network.read(&place.join(BEST_FILE), WeightSet::All)?;
@@ -152,7 +169,9 @@ fn load_state<D: Device>(
     }
     network.read(&place.join(WEIGHTS_FILE), WeightSet::All)?;
     let (parameters, mut tables) = network.parts_mut();
-    optimizer.load(&place.join(OPTIMIZER_FILE), parameters, &mut tables)?;
+    let path = place.join(OPTIMIZER_FILE);
+    learned.optimizer.load(&path, parameters, &mut tables)?;
+    *learned.weighting = weighting;
     let values = state.window.into_iter();
     let window = Window {
         values: values

@@ -10,7 +10,8 @@ use crate::encoder_artifact::WEIGHTS_FILE;
 use crate::error::TrainError;
 use crate::evaluation::in_batches_of;
 use crate::export_params::{ExportParams, Pooling};
-use crate::model::{ModelFactory, TrainingDevice};
+use crate::model::{Encoded, Representation};
+use crate::model_factory::{ModelFactory, TrainingDevice};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
 use crate::network::{Network, WeightSet};
@@ -62,6 +63,7 @@ pub fn run<D: TrainingDevice>(
         network: &trained.network,
         layout: &trained.layout,
         dataset,
+        model: &config.model,
         width: config.d_model,
         params,
     };
@@ -86,6 +88,8 @@ struct Pass<'a, D: TrainingDevice> {
     network: &'a Network<D>,
     layout: &'a InputLayout,
     dataset: &'a Dataset,
+    /// Its name.
+    model: &'a str,
     /// d
     width: usize,
     params: &'a ExportParams,
@@ -102,11 +106,18 @@ impl<D: TrainingDevice> Pass<'_, D> {
         let size = self.params.batch_size;
         in_batches_of(size, self.dataset, samples, monitor, |batch| {
             let input = self.layout.input(&self.dataset.pack(&batch.samples), &[])?;
-            let hidden = read(&self.network.infer(&input)?.hidden);
+            let given = Given::of(&self.network.infer(&input)?, self.model)?;
             for (sequence, &row) in batch.rows.iter().enumerate() {
-                let steps = steps_of(&hidden, self.width, &input.offsets, sequence);
                 let embedding = &mut values[row * self.width..][..self.width];
-                pool(steps, embedding, self.params.pooling);
+                match &given {
+                    Given::Steps(hidden) => {
+                        let steps = steps_of(hidden, self.width, &input.offsets, sequence);
+                        pool(steps, embedding, self.params.pooling);
+                    }
+                    Given::Samples(samples) => {
+                        embedding.copy_from_slice(&samples[sequence * self.width..][..self.width])
+                    }
+                }
                 if embedding.iter().any(|value| !value.is_finite()) {
                     let entity = self.dataset.entity(samples[row]);
                     return Err(TrainError::ScoreNotFinite {
@@ -117,6 +128,27 @@ impl<D: TrainingDevice> Pass<'_, D> {
             Ok(())
         })?;
         Ok(values)
+    }
+}
+
+/// What a model gives, in host memory.
+enum Given {
+    /// [N, d], to be pooled.
+    Steps(Vec<f32>),
+    /// [B, d]
+    Samples(Vec<f32>),
+}
+
+impl Given {
+    fn of<D: TrainingDevice>(encoded: &Encoded<D>, model: &str) -> Result<Given, TrainError> {
+        match &encoded.representation {
+            Representation::Steps(steps) => Ok(Given::Steps(read(steps))),
+            Representation::Samples(samples) => Ok(Given::Samples(read(samples))),
+            Representation::Tasks(_) => Err(TrainError::Unsupported(format!(
+                "the model `{model}` has a representation for each task and none for all: there is no \
+                 embedding of a sample to export"
+            ))),
+        }
     }
 }
 

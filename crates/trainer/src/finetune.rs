@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use supermoe_channels::{Dataset, Split, Task};
+use supermoe_channels::{Dataset, SampleId, Split, Task};
 
 use crate::encoder_artifact::{ArtifactConfig, WEIGHTS_FILE};
 use crate::error::TrainError;
@@ -10,14 +10,15 @@ use crate::finetune_params::{FinetuneParams, Freeze};
 use crate::history::History;
 use crate::job::Job;
 use crate::labels::{Labels, check_labels};
-use crate::model::TrainingDevice;
+use crate::model_factory::TrainingDevice;
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
-use crate::multi_task::{MultiTask, MultiTaskOptions};
+use crate::multi_task::{MultiTask, MultiTaskOptions, weighted_tasks};
 use crate::network::WeightSet;
 use crate::predictions::{SplitScores, write_predictions};
 use crate::task_scores::{mean_quality, measure};
 use crate::task_towers::TaskTowers;
+use crate::weighting::{MethodParams, ValidationHalves, Weighting, Whole};
 
 /// Where fine-tuning puts its outputs.
 pub struct FinetuneOutputs<'a> {
@@ -44,9 +45,9 @@ pub fn run<D: TrainingDevice>(
         .iter()
         .map(|&task| dataset.schema().tasks[task].clone())
         .collect();
-    let names: Vec<String> = tasks.iter().map(|task| task.name.clone()).collect();
+    let method = params.weighting.method();
     let options = MultiTaskOptions {
-        weights: params.task_weights(&names)?,
+        validation: validation(dataset, &method),
         labels: if params.shuffle_labels {
             Labels::shuffled(dataset, indices, job.seed)
         } else {
@@ -56,7 +57,10 @@ pub fn run<D: TrainingDevice>(
         regression: params.loss,
     };
     check_labels(&tasks, &options.labels.of(&job.samples()?), monitor)?;
-    warn_of_params(params, &options.weights, encoder.is_some(), monitor);
+    if matches!(method, MethodParams::BilevelAuc(_)) {
+        options.validation.check(&tasks, &options.labels)?;
+    }
+    warn_of_params(params, encoder.is_some(), monitor);
 
     let mut config = job.config();
     if let Some(folder) = encoder {
@@ -65,10 +69,15 @@ pub fn run<D: TrainingDevice>(
     }
     config.tasks = tasks;
     let layout = InputLayout::new(dataset.schema());
-    let (mut network, towers) = job.build(device, &layout, |builder| {
-        let (d_model, dropout) = (params.training.d_model, params.training.dropout);
-        TaskTowers::new(&config.tasks, d_model, dropout as f32, builder)
-    })?;
+    let (mut network, (towers, weighting)) =
+        job.build(device, &layout, &config.tasks, |builder| {
+            let (d_model, dropout) = (params.training.d_model, params.training.dropout);
+            let towers = TaskTowers::new(&config.tasks, d_model, dropout as f32, builder)?;
+            let weighted = weighted_tasks(&config.tasks, params.loss);
+            let weighting = Weighting::new(&method, &weighted, Whole::Mean, builder)?;
+            Ok((towers, weighting))
+        })?;
+    let measured = options.validation.choice.clone();
     let objective = MultiTask::new(dataset, layout, towers, options);
     let mut weights = None;
     if let Some(folder) = encoder {
@@ -77,7 +86,14 @@ pub fn run<D: TrainingDevice>(
         let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
         weights = Some(blake3::hash(&bytes).to_hex().to_string());
     }
-    let mut history = job.fit(&mut network, &objective, &config, weights, monitor)?;
+    let mut history = job.fit(
+        &mut network,
+        &objective,
+        weighting,
+        &config,
+        weights,
+        monitor,
+    )?;
 
     let mut parts = Vec::new();
     for split in [Split::Valid, Split::Test] {
@@ -88,7 +104,9 @@ pub fn run<D: TrainingDevice>(
             labels: objective.labels(&samples),
             samples,
         };
-        tell_scores(&config.tasks, &part, &mut history, monitor);
+        let seen = (split == Split::Valid).then(|| only(&part, &measured));
+        let seen = seen.as_ref().unwrap_or(&part);
+        tell_scores(&config.tasks, seen, &mut history, monitor);
         parts.push(part);
     }
     config.write(outputs.model)?;
@@ -97,6 +115,17 @@ pub fn run<D: TrainingDevice>(
     history
         .write(outputs.history)
         .map_err(TrainError::io(outputs.history))
+}
+
+/// Validation samples: all of them are looked at for choices, unless the weights learn on half.
+fn validation(dataset: &Dataset, method: &MethodParams) -> ValidationHalves {
+    match method {
+        MethodParams::BilevelAuc(_) => ValidationHalves::of(dataset),
+        _ => ValidationHalves {
+            learning: Vec::new(),
+            choice: dataset.split(Split::Valid),
+        },
+    }
 }
 
 /// The tasks to train, as indices in the schema.
@@ -126,23 +155,48 @@ fn plan_tasks(dataset: &Dataset, params: &FinetuneParams) -> Result<Vec<usize>, 
 }
 
 /// Params that are allowed, and hardly ever meant.
-fn warn_of_params(
-    params: &FinetuneParams,
-    weights: &[f32],
-    has_encoder: bool,
-    monitor: &mut dyn Monitor,
-) {
-    if weights.iter().all(|weight| *weight == 0.0) {
-        monitor.warn(
-            "`weighting.fixed`: every task has weight 0, so none is learned from; give at least one a \
-             weight above 0",
-        );
+fn warn_of_params(params: &FinetuneParams, has_encoder: bool, monitor: &mut dyn Monitor) {
+    let method = params.weighting.method();
+    let looks_at_shared = match method {
+        MethodParams::GradNorm(_) => Some("gradnorm"),
+        MethodParams::PcGrad => Some("pcgrad"),
+        MethodParams::BilevelAuc(_) => Some("bilevel_auc"),
+        _ => None,
+    };
+    if let (Some(name), Freeze::Encoder) = (looks_at_shared, params.freeze) {
+        monitor.warn(&format!(
+            "`weighting: {name}` with `freeze: encoder`: nothing that tasks share learns, so the weights stay \
+             equal; leave one of the two out"
+        ));
     }
     if params.freeze == Freeze::Encoder && !has_encoder {
         monitor.warn(
             "`freeze: encoder` without an `encoder` input: the encoder stays at its random weights, and \
              only the towers learn; give the stage an encoder of `pretrain`, or leave `freeze` out",
         );
+    }
+}
+
+/// The part that is of these samples, both ascending.
+fn only(part: &SplitScores, samples: &[SampleId]) -> SplitScores {
+    let rows = part.samples.iter().enumerate();
+    let rows = rows.filter(|(_, sample)| samples.binary_search(sample).is_ok());
+    let rows: Vec<usize> = rows.map(|(row, _)| row).collect();
+    let width = |scores: &Vec<f64>| scores.len() / part.samples.len().max(1);
+    let of = |scores: &Vec<f64>| {
+        let width = width(scores);
+        let rows = rows.iter().flat_map(|row| &scores[row * width..][..width]);
+        rows.copied().collect()
+    };
+    SplitScores {
+        split: part.split,
+        samples: rows.iter().map(|&row| part.samples[row]).collect(),
+        scores: part.scores.iter().map(of).collect(),
+        labels: part
+            .labels
+            .iter()
+            .map(|labels| rows.iter().map(|&row| labels[row]).collect())
+            .collect(),
     }
 }
 

@@ -1,12 +1,12 @@
 //! Params of multi-task fine-tuning.
 
-use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::job::Training;
 use crate::training_params::{TrainingParams, at_least_one};
+use crate::weighting::FinetuneWeighting;
 
 /// Whether the encoder learns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,17 +32,6 @@ impl Freeze {
     }
 }
 
-/// How the losses of the tasks are weighted in their sum.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Weighting {
-    /// Every task counts 1 / number of tasks.
-    #[default]
-    Equal,
-    /// The weight of each task by its name.
-    Fixed(IndexMap<String, f64>),
-}
-
 /// The loss of regression tasks, on labels that are standardised by the training samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -64,10 +53,11 @@ pub struct FinetuneParams {
     #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub tasks: Option<Vec<String>>,
-    /// How the tasks' losses are weighted: `weighting: equal`, or `weighting: { fixed: { buy: 1.0,
-    /// churn: 0.5 } }` with a weight of at least 0 for each task.
+    /// How the tasks' losses are weighted in their sum: `equal`, `uncertainty`, `gradnorm`, `dwa`,
+    /// `pcgrad` or `bilevel_auc`; with params `{ fixed: { buy: 1.0, churn: 0.5 } }`,
+    /// `{ gradnorm: { interval: 20 } }`, `{ dwa: { window: 100 } }`, `{ bilevel_auc: { interval: 50 } }`.
     #[serde(default)]
-    pub weighting: Weighting,
+    pub weighting: FinetuneWeighting,
     /// The loss of regression tasks: `huber` or `squared`. Binary and multiclass tasks learn by
     /// cross-entropy.
     #[serde(default)]
@@ -117,37 +107,8 @@ impl FinetuneParams {
         if let Freeze::UntilEpoch(until) = self.freeze {
             at_least_one("freeze.until_epoch", until)?;
         }
+        self.weighting.method().check()?;
         self.training.check()
-    }
-
-    /// The weight of each of these tasks, in their order.
-    pub fn task_weights(&self, tasks: &[String]) -> Result<Vec<f32>, TrainError> {
-        let Weighting::Fixed(weights) = &self.weighting else {
-            return Ok(vec![1.0 / tasks.len() as f32; tasks.len()]);
-        };
-        if let Some(unknown) = weights.keys().find(|name| !tasks.contains(name)) {
-            return Err(TrainError::param(
-                "weighting.fixed",
-                format!(
-                    "`{unknown}` is no task that is trained here; those are {}",
-                    tasks.join(", ")
-                ),
-            ));
-        }
-        tasks
-            .iter()
-            .map(|task| match weights.get(task) {
-                Some(&weight) if weight.is_finite() && weight >= 0.0 => Ok(weight as f32),
-                Some(weight) => Err(TrainError::param(
-                    "weighting.fixed",
-                    format!("task `{task}`: expected a weight of at least 0, found {weight}"),
-                )),
-                None => Err(TrainError::param(
-                    "weighting.fixed",
-                    format!("task `{task}` has no weight"),
-                )),
-            })
-            .collect()
     }
 }
 
@@ -179,19 +140,5 @@ mod tests {
         let unknown = serde_json::from_str::<FinetuneParams>(r#"{ "model": "m", "epoch": 7 }"#);
         let error = unknown.unwrap_err().to_string();
         assert!(error.contains("unknown field `epoch`"), "{error}");
-    }
-
-    #[test]
-    fn weights_are_equal_or_those_given() {
-        let names = ["a".to_owned(), "b".to_owned()];
-        assert_eq!(params("").task_weights(&names).unwrap(), [0.5, 0.5]);
-        let fixed = params(r#", "weighting": { "fixed": { "b": 0, "a": 2 } }"#);
-        assert_eq!(fixed.task_weights(&names).unwrap(), [2.0, 0.0]);
-        let other = params(r#", "weighting": { "fixed": { "c": 1 } }"#);
-        let error = other.task_weights(&names).unwrap_err().to_string();
-        assert!(
-            error.contains("`c` is no task that is trained here"),
-            "{error}"
-        );
     }
 }

@@ -4,22 +4,21 @@
 use std::time::{Duration, Instant};
 
 use supermoe_channels::{Dataset, SampleId};
-use supermoe_nn::layers::Mode;
+use supermoe_nn::Device;
 use supermoe_nn::optim::AdamW;
-use supermoe_nn::{Device, OwnedTape, ops, read_scalar};
 
 use crate::batch_order::training_order;
-use crate::checkpoint::{self, Position, Progress};
+use crate::checkpoint::{self, Learned, Position, Progress};
 use crate::early_stopping::EarlyStopping;
 use crate::error::TrainError;
 use crate::history::History;
 use crate::monitor::Monitor;
 use crate::network::Network;
-use crate::objective::{Objective, StepLoss};
+use crate::objective::Objective;
 use crate::prefetch::prefetch;
-use crate::random::{Purpose, stream_seed};
 use crate::schedule::Schedule;
 use crate::training_params::TrainingParams;
+use crate::weighting::{StepPlace, TrainingStep, Weighted, Weighting};
 
 /// Steps whose metrics are averaged into one record.
 const WINDOW_STEPS: u64 = 20;
@@ -40,6 +39,7 @@ pub struct FitOptions<'a> {
 pub fn fit<D: Device, O: Objective<D>>(
     network: &mut Network<D>,
     objective: &O,
+    weighting: Weighting,
     dataset: &Dataset,
     samples: &[SampleId],
     options: &FitOptions,
@@ -57,6 +57,7 @@ pub fn fit<D: Device, O: Objective<D>>(
     let mut run = Run {
         network,
         objective,
+        weighting,
         options,
         optimizer: AdamW::new(params.optimizer.config()),
         schedule: Schedule {
@@ -99,6 +100,7 @@ fn warn_of_short_run(total_steps: u64, warmup_steps: u64, monitor: &mut dyn Moni
 struct Run<'a, D: Device, O> {
     network: &'a mut Network<D>,
     objective: &'a O,
+    weighting: Weighting,
     options: &'a FitOptions<'a>,
     optimizer: AdamW,
     schedule: Schedule,
@@ -121,7 +123,12 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         let Some(folder) = monitor.checkpoint() else {
             return Ok(());
         };
-        match checkpoint::load(folder, &self.options.job, self.network, &mut self.optimizer) {
+        let learned = Learned {
+            network: self.network,
+            optimizer: &mut self.optimizer,
+            weighting: &mut self.weighting,
+        };
+        match checkpoint::load(folder, &self.options.job, learned) {
             Ok(None) => {}
             Ok(Some(progress)) => {
                 self.early =
@@ -195,49 +202,61 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
     /// Forward, backward, update. Gives the loss, if the batch had anything to learn from.
     fn step(&mut self, batch: &O::Batch) -> Result<Option<f32>, TrainError> {
         let Position { epoch, step, .. } = self.progress.position;
-        let mode = Mode::Train {
-            key: stream_seed(self.options.seed, Purpose::Dropout, epoch, step),
-        };
-        let mut tape = OwnedTape::default();
         let codes = self.objective.head_codes(batch);
         let rows = self.network.gather(self.objective.input(batch), &codes)?;
-        let Some(loss) = self
-            .objective
-            .loss(self.network, &rows, batch, mode, &mut tape)?
-        else {
-            return Ok(None);
-        };
-        let StepLoss {
-            total,
-            parts,
-            expert_rows,
-        } = loss;
-        let value = read_scalar(&total);
-        check_finite(value, &parts, step, epoch)?;
-        let mut gradients = ops::backward(total, tape)?;
         let optimizer = &self.options.params.optimizer;
         let rate = optimizer.learning_rate * self.schedule.factor(step);
         let rates = optimizer.learning_rates(rate, self.objective.encoder_learns(epoch));
+        let Some(weighted) = self.weighting.step(&mut TrainingStep {
+            network: self.network,
+            objective: self.objective,
+            batch,
+            rows: &rows,
+            rates,
+            at: StepPlace {
+                seed: self.options.seed,
+                epoch,
+                step,
+            },
+        })?
+        else {
+            return Ok(None);
+        };
+        let gradients = &weighted.descent.gradients;
         let (parameters, mut tables) = self.network.parts(&rows);
         let update = self
             .optimizer
-            .step(parameters, &mut gradients, &mut tables, &rates)
+            .apply(parameters, gradients, &mut tables, &rates)
             .map_err(|source| TrainError::Step {
                 step: step + 1,
                 epoch: epoch + 1,
                 source,
             })?;
         let history = &mut self.progress.history;
-        history.add("train/loss", f64::from(value));
-        for (name, value) in &parts {
-            history.add(&format!("train/{name}/loss"), f64::from(*value));
-        }
         history.add("train/gradient_norm", update.gradient_norm);
         history.add("train/learning_rate", rate);
-        for (layer, rows) in &expert_rows {
+        self.tell(&weighted);
+        Ok(Some(weighted.descent.loss))
+    }
+
+    /// Notes the losses of a step, and what its weighting says.
+    fn tell(&mut self, weighted: &Weighted) {
+        let Weighted { descent, metrics } = weighted;
+        let history = &mut self.progress.history;
+        history.add("train/loss", f64::from(descent.loss));
+        let names = self.objective.task_names();
+        let tasks = descent.task_losses.iter();
+        let tasks = tasks.map(|(task, loss)| (&names[*task], *loss));
+        let others = descent.other_losses.iter();
+        for (name, loss) in tasks.chain(others.map(|(name, loss)| (name, *loss))) {
+            history.add(&format!("train/{name}/loss"), f64::from(loss));
+        }
+        for (name, value) in metrics {
+            history.add(name, *value);
+        }
+        for (layer, rows) in &descent.expert_rows {
             history.add_expert_rows(layer, rows);
         }
-        Ok(Some(value))
     }
 
     fn after_step(
@@ -293,6 +312,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
             self.progress.history.record(step, epoch + 1, name, *value);
             monitor.metric(name, *value, Some(step));
         }
+        self.weighting.end_epoch();
         let verdict = self.early.epoch(epoch, evaluation.score);
         self.progress.best_score = self.early.best();
         if verdict.best {
@@ -327,34 +347,14 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
             folder,
             &self.options.job,
             &self.progress,
-            self.network,
-            &self.optimizer,
+            Learned {
+                network: self.network,
+                optimizer: &mut self.optimizer,
+                weighting: &mut self.weighting,
+            },
         )?;
         self.saved = Instant::now();
         monitor.checkpoint_ready(self.progress.position.step);
         Ok(())
-    }
-}
-
-/// An error that names the task whose loss is no finite number.
-fn check_finite(
-    total: f32,
-    parts: &[(String, f32)],
-    step: u64,
-    epoch: u64,
-) -> Result<(), TrainError> {
-    let named = parts
-        .iter()
-        .find(|(_, value)| !value.is_finite())
-        .map(|(name, value)| (name.as_str(), *value));
-    let found = named.or((!total.is_finite()).then_some(("all tasks together", total)));
-    match found {
-        None => Ok(()),
-        Some((task, value)) => Err(TrainError::LossNotFinite {
-            task: task.to_owned(),
-            value,
-            step: step + 1,
-            epoch: epoch + 1,
-        }),
     }
 }

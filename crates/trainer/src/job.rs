@@ -2,19 +2,20 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-use supermoe_channels::{Dataset, SampleId, Split};
+use supermoe_channels::{Dataset, SampleId, Split, Task};
 
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::encoder_artifact::ArtifactConfig;
 use crate::error::TrainError;
 use crate::fit::{FitOptions, fit};
 use crate::history::History;
-use crate::model::{InputShape, ModelFactory, TrainingDevice, choose};
+use crate::model_factory::{InputShape, ModelFactory, TrainingDevice, choose};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
 use crate::objective::Objective;
 use crate::training_params::TrainingParams;
+use crate::weighting::Weighting;
 
 /// A training job; `P` are the params of its kind.
 pub struct Job<'a, P> {
@@ -65,11 +66,12 @@ impl<'a, P: Training> Job<'a, P> {
         )
     }
 
-    /// Builds the model, and what `top` puts on it.
+    /// Builds the model, for these tasks, and what `top` puts on it.
     pub fn build<D: TrainingDevice, H>(
         &self,
         device: D,
         layout: &InputLayout,
+        tasks: &[Task],
         top: impl FnOnce(&mut NetworkBuilder<'_, D>) -> Result<H, TrainError>,
     ) -> Result<(Network<D>, H), TrainError> {
         let params = self.params.training();
@@ -78,6 +80,7 @@ impl<'a, P: Training> Job<'a, P> {
             d_model: params.d_model,
             dropout: params.dropout as f32,
             maskable: &layout.maskable,
+            tasks,
         };
         let row_optimizer = params.optimizer.row_optimizer();
         Network::build(device, self.seed, row_optimizer, |builder| {
@@ -102,6 +105,7 @@ impl<'a, P: Training> Job<'a, P> {
         &self,
         network: &mut Network<D>,
         objective: &O,
+        weighting: Weighting,
         config: &ArtifactConfig,
         weights: Option<String>,
         monitor: &mut dyn Monitor,
@@ -118,6 +122,7 @@ impl<'a, P: Training> Job<'a, P> {
         fit(
             network,
             objective,
+            weighting,
             self.dataset,
             &samples,
             &options,

@@ -1,20 +1,22 @@
 //! Masked channel prediction's learning side: a head for every predicted channel (eq. 1 to 3).
 
 use supermoe_channels::{Dataset, SampleId};
-use supermoe_nn::layers::Mode;
-use supermoe_nn::{Device, OwnedTape, ops, read_scalar};
+use supermoe_nn::{Device, OwnedTape};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
 use crate::masking::Masking;
 use crate::mcp_head::{Head, HeadBatch};
 use crate::mcp_tally::Tally;
+use crate::model::AuxiliaryLoss;
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
-use crate::network::{Network, NetworkBuilder, UsedRows};
-use crate::objective::{Evaluation, Objective, StepLoss};
+use crate::network::{Network, NetworkBuilder};
+use crate::objective::{Evaluation, Objective, Pass, StepLoss};
+use crate::predicted_channel::{Place, PredictedChannel};
 use crate::pretrain_params::SampledSoftmax;
 use crate::random::{Purpose, stream};
+use crate::weighting::{Likelihood, WeightedTask};
 
 /// The objective of pre-training.
 pub struct MaskedChannelPrediction<'a> {
@@ -22,6 +24,8 @@ pub struct MaskedChannelPrediction<'a> {
     masking: Masking,
     layout: InputLayout,
     heads: Vec<Head>,
+    /// Of the predicted channels.
+    names: Vec<String>,
     seed: u64,
     /// What is measured after an epoch.
     valid: Vec<SampleId>,
@@ -56,14 +60,28 @@ impl<'a> MaskedChannelPrediction<'a> {
         let heads = channels
             .map(|channel| Head::new(channel, sampled, d_model, builder))
             .collect::<Result<_, TrainError>>()?;
+        let names = options.masking.channels.iter();
         Ok(MaskedChannelPrediction {
             dataset,
+            names: names.map(|channel| channel.name.clone()).collect(),
             masking: options.masking,
             layout,
             heads,
             seed: options.seed,
             valid: options.valid,
         })
+    }
+
+    /// The predicted channels, as a weighting sees them.
+    pub fn weighted_tasks(&self) -> Vec<WeightedTask> {
+        let task = |channel: &PredictedChannel| WeightedTask {
+            name: channel.name.clone(),
+            likelihood: match channel.place {
+                Place::Number { .. } => Likelihood::Numbers,
+                Place::Codes { .. } | Place::Bucket { .. } => Likelihood::Classes,
+            },
+        };
+        self.masking.channels.iter().map(task).collect()
     }
 
     fn masked(
@@ -124,33 +142,43 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
             .collect()
     }
 
+    fn task_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn present(&self, batch: &McpBatch) -> Vec<usize> {
+        let targets = batch.targets.iter().enumerate();
+        let present = targets.filter(|(_, targets)| !targets.rows.is_empty());
+        present.map(|(head, _)| head).collect()
+    }
+
     fn loss(
         &self,
-        network: &Network<D>,
-        rows: &UsedRows<D>,
-        batch: &McpBatch,
-        mode: Mode,
+        pass: &Pass<'_, D, McpBatch>,
+        tasks: &[usize],
         tape: &mut OwnedTape<f32, D>,
     ) -> Result<Option<StepLoss<D>>, TrainError> {
-        if batch.targets.iter().all(|targets| targets.rows.is_empty()) {
+        if tasks.is_empty() {
             return Ok(None);
         }
+        let Pass {
+            network,
+            rows,
+            batch,
+            mode,
+        } = *pass;
         let encoded = network.train(&batch.input, rows, mode, tape)?;
-        let (mut losses, mut parts) = (Vec::new(), Vec::new());
-        let heads = self.heads.iter().zip(&batch.targets);
-        for ((head, targets), channel) in heads.zip(&self.masking.channels) {
-            if targets.rows.is_empty() {
-                continue;
-            }
-            let loss = head.loss(network, &encoded.hidden, &rows.heads, targets, tape)?;
-            parts.push((channel.name.clone(), read_scalar(&loss)));
-            losses.push(loss);
+        let steps = encoded.steps()?;
+        let mut losses = Vec::with_capacity(tasks.len());
+        for &task in tasks {
+            let (head, targets) = (&self.heads[task], &batch.targets[task]);
+            let loss = head.loss(network, steps, &rows.heads, targets, tape)?;
+            losses.push((task, loss));
         }
-        losses.extend(encoded.auxiliary);
-        let terms: Vec<_> = losses.iter().map(|loss| (loss, 1.0)).collect();
+        let others = encoded.auxiliary.into_iter().map(AuxiliaryLoss::other);
         Ok(Some(StepLoss {
-            total: ops::sum(network.device(), &terms, tape)?,
-            parts,
+            tasks: losses,
+            others: others.collect(),
             expert_rows: encoded.expert_rows,
         }))
     }
@@ -165,10 +193,11 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
             // The same masks in every epoch, so that epochs can be compared.
             let batch = self.masked(&batch.samples, Purpose::ValidationMask, 0, batch.number)?;
             let encoded = network.infer(&batch.input)?;
+            let steps = encoded.steps()?;
             let heads = self.heads.iter().zip(&batch.targets).zip(&mut tallies);
             for ((head, targets), tally) in heads {
                 if !targets.rows.is_empty() {
-                    head.measure(network, &encoded.hidden, targets, tally)?;
+                    head.measure(network, steps, targets, tally)?;
                 }
             }
             Ok(())

@@ -81,7 +81,7 @@ impl Head {
                 // As a linear layer begins: uniform in +-1 / sqrt(d).
                 let deviation = 1.0 / (3.0 * d_model as f32).sqrt();
                 let name = format!("{name}.classes");
-                let table = builder.add_head_table(&name, *classes, d_model + 1, deviation);
+                let table = builder.add_head_table(&name, *classes, d_model + 1, deviation)?;
                 let sampler = ClassSampler {
                     first: FIRST_CODE,
                     classes: *classes as u32 - FIRST_CODE,

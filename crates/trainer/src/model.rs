@@ -1,36 +1,82 @@
-//! What a model is to the trainer: an encoder of packed sequences, built from its params, behind a
-//! factory. The trainer knows none by name.
+//! What a model is to the trainer. The trainer knows none by name.
+//!
+//! A model turns a packed batch into representations ([`Encoder::encode`]), of one of three forms
+//! ([`Representation`]), and may add terms of its own to every loss. What pre-trains it stands in
+//! [`ModelKind::PRETRAINING`](crate::ModelKind::PRETRAINING): the trainer's masked channel prediction,
+//! which needs a representation of each step; a pre-training of the model's own, for which it also
+//! gives [`Encoder::augmentation`] and [`Encoder::pretraining_losses`]; or nothing.
 
-use std::collections::BTreeMap;
-
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
-use supermoe_channels::Schema;
-#[cfg(feature = "cuda")]
-use supermoe_nn::Cuda;
+use rand_chacha::ChaCha8Rng;
 use supermoe_nn::layers::Mode;
-use supermoe_nn::{Cpu, Device, Error, Matrix, NoneTape, OwnedTape, Scalar, Tape};
-use supermoe_plugin::manifest::VariantValue;
-use supermoe_plugin::sdk::schema_of;
+use supermoe_nn::{Device, Error, Matrix, NoneTape, OwnedTape, Scalar, Tape};
 
 use crate::error::TrainError;
 use crate::model_input::ModelInput;
-use crate::network::{NetworkBuilder, NetworkValues};
+use crate::network::NetworkValues;
+use crate::objective::OtherLoss;
 
-/// What an encoder gives for a batch.
+/// What an encoder gives for a batch of B samples with N steps.
 pub struct Encoded<D: Device> {
-    /// Row by row of the input. [N, d_model]
-    pub hidden: Matrix<D>,
-    /// Added to the loss as it is, for example a load balance loss times its weight.
-    pub auxiliary: Option<Scalar<D>>,
+    /// What towers, heads and embeddings are made of.
+    pub representation: Representation<D>,
+    /// Added to the loss, in pre-training by masked channels and in fine-tuning alike.
+    pub auxiliary: Vec<AuxiliaryLoss<D>>,
     /// By layer with experts: its name, and the rows that each expert was chosen for.
     pub expert_rows: Vec<(String, Vec<u32>)>,
 }
 
+/// What a model knows of the samples of a batch.
+pub enum Representation<D: Device> {
+    /// One for each step, row by row of the input, [N, d_model]. Towers take the maximum over the steps
+    /// of a sample.
+    Steps(Matrix<D>),
+    /// One for each sample, which all towers share, [B, d_model].
+    Samples(Matrix<D>),
+    /// One for each task and sample, in the order of [`InputShape::tasks`](crate::InputShape::tasks),
+    /// [B, d_model] each: every tower has its own.
+    Tasks(Vec<Matrix<D>>),
+}
+
+/// A term of the loss that a model brings: a load balance loss, a reconstruction.
+pub struct AuxiliaryLoss<D: Device> {
+    /// As in the metric `train/auxiliary/<name>/loss`; of a model's own pre-training
+    /// `train/<name>/loss`.
+    pub name: &'static str,
+    /// Before it is weighted.
+    pub loss: Scalar<D>,
+    pub weight: f32,
+}
+
+impl<D: Device> AuxiliaryLoss<D> {
+    /// Among the losses of a step.
+    pub(crate) fn other(self) -> OtherLoss<D> {
+        OtherLoss {
+            name: format!("auxiliary/{}", self.name),
+            loss: self.loss,
+            weight: self.weight,
+        }
+    }
+}
+
+impl<D: Device> Encoded<D> {
+    /// The representations of steps. [N, d_model]
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn steps(&self) -> Result<&Matrix<D>, TrainError> {
+        match &self.representation {
+            Representation::Steps(steps) => Ok(steps),
+            Representation::Samples(_) | Representation::Tasks(_) => Err(TrainError::Unsupported(
+                "masked channel prediction needs a representation of each step, and this model gives none"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
 /// A model as its author writes it: once for training and inference, which differ in the tape.
 pub trait Encoder<D: Device>: Send + Sync + 'static {
+    /// The representations of a batch. The same input and `mode` give the same bits.
     fn encode<T: Tape<f32, D>>(
         &self,
         values: &NetworkValues<'_, D>,
@@ -38,6 +84,49 @@ pub trait Encoder<D: Device>: Send + Sync + 'static {
         mode: Mode,
         tape: &mut T,
     ) -> Result<Encoded<D>, Error>;
+
+    /// Of a model with a pre-training of its own: how a batch is changed before the model sees it.
+    /// `training` are some samples of the training split, from which the augmentation may learn what
+    /// it needs (correlations, frequencies); it is made anew from the same samples when training goes
+    /// on from a checkpoint.
+    ///
+    /// # Errors
+    /// A dataset on which there is nothing to learn; the model has no pre-training of its own.
+    fn augmentation(&self, _training: &ModelInput) -> Result<Box<dyn Augmentation>, TrainError> {
+        Err(no_own_pretraining())
+    }
+
+    /// Of a model with a pre-training of its own: the losses of a batch that its augmentation made,
+    /// whose weighted sum is descended. None where the batch has nothing to learn from.
+    ///
+    /// # Errors
+    /// What the device says; the model has no pre-training of its own.
+    fn pretraining_losses<T: Tape<f32, D>>(
+        &self,
+        _values: &NetworkValues<'_, D>,
+        _input: &ModelInput,
+        _mode: Mode,
+        _tape: &mut T,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError> {
+        Err(no_own_pretraining())
+    }
+}
+
+fn no_own_pretraining() -> TrainError {
+    TrainError::Unsupported(
+        "this model is said to have a pre-training of its own, and has none".to_owned(),
+    )
+}
+
+/// Changes the batches of a model's own pre-training; it works on another thread, ahead of the step.
+pub trait Augmentation: Send + Sync {
+    /// For example two views of each sample: a batch of 2 B sequences, the first views, then the
+    /// second ones. The same state of `random` gives the same batch.
+    fn augment(
+        &self,
+        batch: &ModelInput,
+        random: &mut ChaCha8Rng,
+    ) -> Result<ModelInput, TrainError>;
 }
 
 /// An [`Encoder`] as the trainer holds it.
@@ -54,6 +143,25 @@ pub trait Model<D: Device>: Send + Sync {
     /// Without a tape, without dropout.
     fn infer(&self, values: &NetworkValues<'_, D>, input: &ModelInput)
     -> Result<Encoded<D>, Error>;
+
+    /// See [`Encoder::augmentation`].
+    fn augmentation(&self, training: &ModelInput) -> Result<Box<dyn Augmentation>, TrainError>;
+
+    /// The losses of the model's own pre-training; the tape learns what is computed.
+    fn train_own(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError>;
+
+    /// The same without a tape, without dropout.
+    fn measure_own(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError>;
 }
 
 impl<D: Device, E: Encoder<D>> Model<D> for E {
@@ -74,191 +182,26 @@ impl<D: Device, E: Encoder<D>> Model<D> for E {
     ) -> Result<Encoded<D>, Error> {
         self.encode(values, input, Mode::Evaluate, &mut NoneTape)
     }
-}
 
-/// A kind of model: what its crate exports.
-pub trait ModelKind: 'static {
-    /// What `model:` says in a workflow.
-    const NAME: &'static str;
-    /// One line for people.
-    const DESCRIPTION: &'static str;
-    /// Raised when outputs change for the same params and inputs.
-    const REVISION: &'static str;
-    /// Names of params that shape the loss or the training and not the function: those may differ
-    /// between the stage that trained an encoder and the stage that goes on with it.
-    const TRAINING_PARAMS: &'static [&'static str] = &[];
-
-    /// The section `models.<name>` of `with`.
-    type Params: Serialize + DeserializeOwned + JsonSchema;
-    type Encoder<D: Device>: Encoder<D>;
-
-    /// Makes the parameters and layers.
-    ///
-    /// # Errors
-    /// Params that do not fit together or do not fit the channels.
-    fn build<D: Device>(
-        params: &Self::Params,
-        shape: &InputShape<'_>,
-        builder: &mut NetworkBuilder<'_, D>,
-    ) -> Result<Self::Encoder<D>, TrainError>;
-}
-
-/// What a model is built for.
-pub struct InputShape<'a> {
-    pub schema: &'a Schema,
-    /// Width of the hidden states.
-    pub d_model: usize,
-    /// Share of activations that are dropped in training.
-    pub dropout: f32,
-    /// Dense columns that masking may hide, in the order of the dense input.
-    pub maskable: &'a [usize],
-}
-
-#[doc(hidden)]
-pub type BuildFn<D> = fn(
-    &Map<String, Value>,
-    &InputShape<'_>,
-    &mut NetworkBuilder<'_, D>,
-) -> Result<Box<dyn Model<D>>, TrainError>;
-
-type ResolveFn = fn(&Map<String, Value>) -> Result<Map<String, Value>, TrainError>;
-
-/// A kind of model as a value, for lists.
-#[derive(Clone)]
-pub struct ModelFactory {
-    pub name: &'static str,
-    pub description: &'static str,
-    pub revision: &'static str,
-    pub training_params: &'static [&'static str],
-    schema: fn() -> Value,
-    resolve: ResolveFn,
-    build_cpu: BuildFn<Cpu>,
-    #[cfg(feature = "cuda")]
-    build_cuda: BuildFn<Cuda>,
-}
-
-/// A device that models are trained on: each factory has a builder for it.
-pub trait TrainingDevice: Device {
-    #[doc(hidden)]
-    fn builder(factory: &ModelFactory) -> BuildFn<Self>;
-}
-
-impl TrainingDevice for Cpu {
-    fn builder(factory: &ModelFactory) -> BuildFn<Cpu> {
-        factory.build_cpu
-    }
-}
-
-#[cfg(feature = "cuda")]
-impl TrainingDevice for Cuda {
-    fn builder(factory: &ModelFactory) -> BuildFn<Cuda> {
-        factory.build_cuda
-    }
-}
-
-impl ModelFactory {
-    pub fn of<K: ModelKind>() -> ModelFactory {
-        ModelFactory {
-            name: K::NAME,
-            description: K::DESCRIPTION,
-            revision: K::REVISION,
-            training_params: K::TRAINING_PARAMS,
-            schema: schema_of::<K::Params>,
-            resolve: resolve::<K>,
-            build_cpu: build::<K, Cpu>,
-            #[cfg(feature = "cuda")]
-            build_cuda: build::<K, Cuda>,
-        }
+    fn augmentation(&self, training: &ModelInput) -> Result<Box<dyn Augmentation>, TrainError> {
+        Encoder::augmentation(self, training)
     }
 
-    /// Its entry among a plugin's variants.
-    pub fn variant(&self) -> VariantValue {
-        VariantValue {
-            revision: self.revision.to_owned(),
-            params: (self.schema)(),
-            description: self.description.to_owned(),
-        }
-    }
-
-    /// The model's params with all defaults.
-    ///
-    /// # Errors
-    /// Unknown names and values of another type.
-    pub fn params(&self, section: &Map<String, Value>) -> Result<Map<String, Value>, TrainError> {
-        (self.resolve)(section)
-    }
-
-    pub fn build<D: TrainingDevice>(
+    fn train_own(
         &self,
-        params: &Map<String, Value>,
-        shape: &InputShape<'_>,
-        builder: &mut NetworkBuilder<'_, D>,
-    ) -> Result<Box<dyn Model<D>>, TrainError> {
-        D::builder(self)(params, shape, builder)
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError> {
+        self.pretraining_losses(values, input, mode, tape)
     }
-}
 
-/// The factory that `model` names, and its params from `models`.
-pub fn choose<'a>(
-    factories: &'a [ModelFactory],
-    name: &str,
-    sections: &Map<String, Value>,
-) -> Result<(&'a ModelFactory, Map<String, Value>), TrainError> {
-    let Some(factory) = factories.iter().find(|factory| factory.name == name) else {
-        let known: Vec<&str> = factories.iter().map(|factory| factory.name).collect();
-        return Err(TrainError::UnknownModel {
-            name: name.to_owned(),
-            known: known.join(", "),
-        });
-    };
-    let section = match sections.get(name) {
-        None => Map::new(),
-        Some(Value::Object(section)) => section.clone(),
-        Some(other) => {
-            return Err(TrainError::ModelParams {
-                model: name.to_owned(),
-                reason: format!("expected a map of params, found {other}"),
-            });
-        }
-    };
-    Ok((factory, factory.params(&section)?))
-}
-
-/// The variants that a list of factories makes, by name.
-pub fn variant_values(factories: &[ModelFactory]) -> BTreeMap<String, VariantValue> {
-    factories
-        .iter()
-        .map(|factory| (factory.name.to_owned(), factory.variant()))
-        .collect()
-}
-
-fn typed<K: ModelKind>(section: &Map<String, Value>) -> Result<K::Params, TrainError> {
-    serde_json::from_value(Value::Object(section.clone())).map_err(|error| {
-        TrainError::ModelParams {
-            model: K::NAME.to_owned(),
-            reason: error.to_string(),
-        }
-    })
-}
-
-fn resolve<K: ModelKind>(section: &Map<String, Value>) -> Result<Map<String, Value>, TrainError> {
-    match serde_json::to_value(typed::<K>(section)?) {
-        Ok(Value::Object(params)) => Ok(params),
-        _ => Err(TrainError::ModelParams {
-            model: K::NAME.to_owned(),
-            reason: "its params are no map".to_owned(),
-        }),
+    fn measure_own(
+        &self,
+        values: &NetworkValues<'_, D>,
+        input: &ModelInput,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError> {
+        self.pretraining_losses(values, input, Mode::Evaluate, &mut NoneTape)
     }
-}
-
-fn build<K: ModelKind, D: Device>(
-    params: &Map<String, Value>,
-    shape: &InputShape<'_>,
-    builder: &mut NetworkBuilder<'_, D>,
-) -> Result<Box<dyn Model<D>>, TrainError> {
-    Ok(Box::new(K::build::<D>(
-        &typed::<K>(params)?,
-        shape,
-        builder,
-    )?))
 }

@@ -1,20 +1,24 @@
 //! Multi-task fine-tuning's objective: the weighted sum of the tasks' losses, each the mean over the
 //! samples that carry the task's label (eq. 3).
 
-use supermoe_channels::{Dataset, SampleId, Split, Task, TaskKind};
+use rand_chacha::ChaCha8Rng;
+use supermoe_channels::{Dataset, SampleId, Task, TaskKind};
 use supermoe_nn::layers::Mode;
 use supermoe_nn::ops::NO_TARGET;
-use supermoe_nn::{Device, Error, Matrix, OwnedTape, Scalar, Tape, ops, read_scalar};
+use supermoe_nn::{Device, Error, Matrix, OwnedTape, Scalar, Tape, ops};
 
 use crate::error::TrainError;
 use crate::finetune_params::{Freeze, RegressionLoss};
 use crate::labels::Labels;
+use crate::model::AuxiliaryLoss;
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, UsedRows};
-use crate::objective::{Evaluation, Objective, StepLoss};
+use crate::objective::{Evaluation, Objective, Pass, StepLoss};
+use crate::random::shuffle;
 use crate::task_scores::{mean_quality, measure};
 use crate::task_towers::TaskTowers;
+use crate::weighting::{Likelihood, ValidationHalves, WeightedTask, ranking_loss};
 
 /// Where Huber's loss turns from squared to linear, in standard deviations of the labels.
 const HUBER_DELTA: f32 = 1.0;
@@ -25,17 +29,17 @@ pub struct MultiTask<'a> {
     layout: InputLayout,
     towers: TaskTowers,
     options: MultiTaskOptions<'a>,
-    valid: Vec<SampleId>,
+    names: Vec<String>,
 }
 
 /// What fine-tuning is told besides the data.
 pub struct MultiTaskOptions<'a> {
-    /// Factors of the tasks' losses, in the order of the towers.
-    pub weights: Vec<f32>,
-    /// Of the same tasks.
+    /// Of the tasks of the towers.
     pub labels: Labels<'a>,
     pub freeze: Freeze,
     pub regression: RegressionLoss,
+    /// Samples that weights learn on, and those that are measured after an epoch.
+    pub validation: ValidationHalves,
 }
 
 /// A labelled batch, ready for the model.
@@ -53,7 +57,11 @@ impl<'a> MultiTask<'a> {
         options: MultiTaskOptions<'a>,
     ) -> MultiTask<'a> {
         MultiTask {
-            valid: dataset.split(Split::Valid),
+            names: towers
+                .tasks()
+                .iter()
+                .map(|task| task.name.clone())
+                .collect(),
             dataset,
             layout,
             towers,
@@ -108,6 +116,18 @@ impl<'a> MultiTask<'a> {
     }
 }
 
+/// The tasks, as a weighting sees them.
+pub fn weighted_tasks(tasks: &[Task], regression: RegressionLoss) -> Vec<WeightedTask> {
+    let task = |task: &Task| WeightedTask {
+        name: task.name.clone(),
+        likelihood: match (task.kind, regression) {
+            (TaskKind::Regression, RegressionLoss::Squared) => Likelihood::Numbers,
+            _ => Likelihood::Classes,
+        },
+    };
+    tasks.iter().map(task).collect()
+}
+
 /// NaN stays NaN.
 fn standardised(task: &Task, labels: &[f32]) -> Vec<f32> {
     let label = |&y: &f32| ((f64::from(y) - task.mean) / task.deviation) as f32;
@@ -133,37 +153,46 @@ impl<D: Device> Objective<D> for MultiTask<'_> {
         &batch.input
     }
 
+    fn task_names(&self) -> &[String] {
+        &self.names
+    }
+
+    fn present(&self, batch: &LabelledBatch) -> Vec<usize> {
+        let labelled = |labels: &Vec<f32>| labels.iter().any(|y| !y.is_nan());
+        let tasks = batch.labels.iter().enumerate();
+        let present = tasks.filter(|(_, labels)| labelled(labels));
+        present.map(|(task, _)| task).collect()
+    }
+
     fn loss(
         &self,
-        network: &Network<D>,
-        rows: &UsedRows<D>,
-        batch: &LabelledBatch,
-        mode: Mode,
+        pass: &Pass<'_, D, LabelledBatch>,
+        tasks: &[usize],
         tape: &mut OwnedTape<f32, D>,
     ) -> Result<Option<StepLoss<D>>, TrainError> {
-        let labelled = |labels: &Vec<f32>| labels.iter().any(|y| !y.is_nan());
-        if !batch.labels.iter().any(labelled) {
+        if tasks.is_empty() {
             return Ok(None);
         }
+        let Pass {
+            network,
+            rows,
+            batch,
+            mode,
+        } = *pass;
         let encoded = network.train(&batch.input, rows, mode, tape)?;
         let given = self
             .towers
             .forward(network, &batch.input, &encoded, mode, tape)?;
-        let (mut terms, mut parts) = (Vec::new(), Vec::new());
-        let tasks = self.tasks().iter().zip(&given).zip(&batch.labels);
-        for (((task, given), labels), &weight) in tasks.zip(&self.options.weights) {
-            if !labelled(labels) {
-                continue;
-            }
-            let loss = self.task_loss(task, given, labels, tape)?;
-            parts.push((task.name.clone(), read_scalar(&loss)));
-            terms.push((loss, weight));
+        let mut losses = Vec::with_capacity(tasks.len());
+        for &task in tasks {
+            let (given, labels) = (&given[task], &batch.labels[task]);
+            let loss = self.task_loss(&self.tasks()[task], given, labels, tape)?;
+            losses.push((task, loss));
         }
-        terms.extend(encoded.auxiliary.map(|loss| (loss, 1.0)));
-        let terms: Vec<_> = terms.iter().map(|(loss, weight)| (loss, *weight)).collect();
+        let others = encoded.auxiliary.into_iter().map(AuxiliaryLoss::other);
         Ok(Some(StepLoss {
-            total: ops::sum(network.device(), &terms, tape)?,
-            parts,
+            tasks: losses,
+            others: others.collect(),
             expert_rows: encoded.expert_rows,
         }))
     }
@@ -173,8 +202,9 @@ impl<D: Device> Objective<D> for MultiTask<'_> {
         network: &Network<D>,
         monitor: &mut dyn Monitor,
     ) -> Result<Evaluation, TrainError> {
-        let scores = self.scores(network, &self.valid, monitor)?;
-        let labels = self.labels(&self.valid);
+        let valid = &self.options.validation.choice;
+        let scores = self.scores(network, valid, monitor)?;
+        let labels = self.labels(valid);
         let tasks = self.tasks().iter().zip(&scores).zip(&labels);
         let measured: Vec<_> = tasks
             .map(|((task, scores), labels)| measure(task, scores, labels))
@@ -192,5 +222,36 @@ impl<D: Device> Objective<D> for MultiTask<'_> {
 
     fn encoder_learns(&self, epoch: u64) -> bool {
         !self.options.freeze.frozen(epoch)
+    }
+
+    fn ranking_batch(
+        &self,
+        size: usize,
+        random: &mut ChaCha8Rng,
+    ) -> Result<LabelledBatch, TrainError> {
+        let mut samples = self.options.validation.learning.clone();
+        shuffle(&mut samples, random);
+        samples.truncate(size);
+        Objective::<D>::collate(self, &samples, 0, 0)
+    }
+
+    fn ranking_loss(
+        &self,
+        network: &Network<D>,
+        rows: &UsedRows<D>,
+        batch: &LabelledBatch,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Option<Scalar<D>>, TrainError> {
+        let (input, mode) = (&batch.input, Mode::Evaluate);
+        let encoded = network.train(input, rows, mode, tape)?;
+        let given = self.towers.forward(network, input, &encoded, mode, tape)?;
+        let device = network.device();
+        Ok(ranking_loss(
+            device,
+            self.tasks(),
+            &given,
+            &batch.labels,
+            tape,
+        )?)
     }
 }

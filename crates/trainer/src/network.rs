@@ -7,7 +7,7 @@ use supermoe_nn::tables::RowOptimizer;
 use supermoe_nn::{Device, Error, Group, OwnedTape, Parameters, Table, TableRows};
 
 use crate::error::TrainError;
-use crate::model::{Encoded, Model};
+use crate::model::{Augmentation, AuxiliaryLoss, Encoded, Model};
 use crate::model_input::ModelInput;
 
 /// Where a model's parts, and what stands on top of it, are made.
@@ -42,6 +42,9 @@ impl Tables {
 impl<D: Device> NetworkBuilder<'_, D> {
     /// Adds a host table [rows, width] for the id channel at this index of [`ModelInput::codes`]; its
     /// rows come to the model in the order in which tables were added.
+    ///
+    /// # Errors
+    /// No memory for it.
     pub fn add_table(
         &mut self,
         channel: usize,
@@ -49,10 +52,11 @@ impl<D: Device> NetworkBuilder<'_, D> {
         rows: usize,
         width: usize,
         deviation: f32,
-    ) {
-        let table = self.table(name, rows, width, deviation);
+    ) -> Result<(), Error> {
+        let table = self.table(name, rows, width, deviation)?;
         self.tables.channels.push(table);
         self.tables.channel_codes.push(channel);
+        Ok(())
     }
 
     /// Adds a host table of classes for a head; its index among those of heads comes back.
@@ -62,13 +66,13 @@ impl<D: Device> NetworkBuilder<'_, D> {
         rows: usize,
         width: usize,
         deviation: f32,
-    ) -> usize {
-        let table = self.table(name, rows, width, deviation);
+    ) -> Result<usize, Error> {
+        let table = self.table(name, rows, width, deviation)?;
         self.tables.heads.push(table.in_group(Group::Towers));
-        self.tables.heads.len() - 1
+        Ok(self.tables.heads.len() - 1)
     }
 
-    fn table(&self, name: &str, rows: usize, width: usize, deviation: f32) -> Table {
+    fn table(&self, name: &str, rows: usize, width: usize, deviation: f32) -> Result<Table, Error> {
         let seed = self.parameters.seed();
         Table::new(name, rows, width, deviation, self.row_optimizer, seed)
     }
@@ -195,6 +199,35 @@ impl<D: Device> Network<D> {
             rows: &self.gather_channels(input)?,
         };
         self.model.infer(&values, input)
+    }
+
+    /// See [`Model::augmentation`].
+    pub fn augmentation(&self, training: &ModelInput) -> Result<Box<dyn Augmentation>, TrainError> {
+        self.model.augmentation(training)
+    }
+
+    /// A pass of the model's own pre-training; `rows` are those of [`Self::gather`].
+    pub fn train_own(
+        &self,
+        input: &ModelInput,
+        rows: &UsedRows<D>,
+        mode: Mode,
+        tape: &mut OwnedTape<f32, D>,
+    ) -> Result<Vec<AuxiliaryLoss<D>>, TrainError> {
+        let values = NetworkValues {
+            parameters: &self.parameters,
+            rows: &rows.channels,
+        };
+        self.model.train_own(&values, input, mode, tape)
+    }
+
+    /// The same without a tape and without dropout.
+    pub fn measure_own(&self, input: &ModelInput) -> Result<Vec<AuxiliaryLoss<D>>, TrainError> {
+        let values = NetworkValues {
+            parameters: &self.parameters,
+            rows: &self.gather_channels(input)?,
+        };
+        self.model.measure_own(&values, input)
     }
 
     /// Parameters and tables with their rows, for an optimizer.

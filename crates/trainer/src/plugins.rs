@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use supermoe_channels::Dataset;
-use supermoe_nn::Cpu;
+use supermoe_nn::{Cpu, profile};
 use supermoe_plugin::event::{LogLevel, Progress};
 use supermoe_plugin::manifest::{Manifest, Variants};
 use supermoe_plugin::ports::PortType;
@@ -15,7 +15,7 @@ use crate::export_params::{ExportParams, PredictParams};
 use crate::finetune::{self, FinetuneOutputs};
 use crate::finetune_params::FinetuneParams;
 use crate::job::Job;
-use crate::model::{ModelFactory, variant_values};
+use crate::model_factory::{ModelFactory, variant_values};
 use crate::monitor::Monitor;
 use crate::predict::{self, PredictJob};
 use crate::pretrain::{self, PretrainOutputs};
@@ -31,11 +31,11 @@ pub const EXPORT_REVISION: &str = "1";
 /// Raised when the outputs of `predict` change for the same params and inputs.
 pub const PREDICT_REVISION: &str = "1";
 
-/// Masked channel prediction: `dataset` -> `encoder`, `history`.
+/// Masked channel prediction, or what a model brings: `dataset` -> `encoder`, `history`.
 pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
     let manifest = manifest("pretrain")
         .version(env!("CARGO_PKG_VERSION"))
-        .description("Pre-trains an encoder of behaviour sequences by masked channel prediction.")
+        .description("Pre-trains an encoder of behaviour sequences by masked channel prediction, or as its model does.")
         .revision(PRETRAIN_REVISION)
         .input("dataset", PortType::Dataset)
         .describe("dataset", "What `prepare` made; the training split is learned from, the validation split measured.")
@@ -44,7 +44,7 @@ pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
         .output("history", PortType::File)
         .describe("history", "NDJSON, one value of one metric a line.")
         .params::<PretrainParams>()
-        .variants(variants(&factories))
+        .variants(variants(&factories, ModelFactory::without_pretraining))
         .checkpoints()
         .trains()
         .build();
@@ -80,7 +80,7 @@ pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
         .output("predictions", PortType::Predictions)
         .describe("predictions", "Scores of the validation and test samples.")
         .params::<FinetuneParams>()
-        .variants(variants(&factories))
+        .variants(variants(&factories, |_| None))
         .checkpoints()
         .trains()
         .build();
@@ -208,15 +208,19 @@ fn with_models(revision: &str, factories: &[ModelFactory]) -> String {
     format!("{revision}{}", models.collect::<String>())
 }
 
-fn variants(factories: &[ModelFactory]) -> Variants {
+fn variants(
+    factories: &[ModelFactory],
+    unavailable: impl Fn(&ModelFactory) -> Option<String>,
+) -> Variants {
     Variants {
         param: "model".to_owned(),
         section: "models".to_owned(),
-        values: variant_values(factories),
+        values: variant_values(factories, unavailable),
     }
 }
 
-/// Runs a job on as many threads as the context grants. Only the CPU is built in.
+/// Runs a job on as many threads as the context grants, and tells where its time went if that was asked
+/// for. Only the CPU is built in.
 fn on_threads(
     context: &Context,
     job: impl FnOnce(&mut ContextMonitor) -> Result<(), TrainError> + Send,
@@ -230,7 +234,17 @@ fn on_threads(
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(context.threads())
         .build()?;
-    match threads.install(|| job(&mut ContextMonitor(context))) {
+    let result = threads.install(|| {
+        let measuring = context.request().profile.then(profile::enable);
+        let result = job(&mut ContextMonitor(context));
+        if let Some(measuring) = measuring {
+            for line in measuring.finish().to_string().lines() {
+                context.log(LogLevel::Info, line);
+            }
+        }
+        result
+    });
+    match result {
         Err(TrainError::Stopped { .. }) => Err(PluginError::stopped()),
         other => Ok(other?),
     }

@@ -6,7 +6,7 @@ use supermoe_channels::{Dataset, Split};
 
 use crate::error::TrainError;
 use crate::export_params::PredictParams;
-use crate::model::{ModelFactory, TrainingDevice};
+use crate::model_factory::{ModelFactory, TrainingDevice};
 use crate::monitor::Monitor;
 use crate::network::WeightSet;
 use crate::predictions::{SplitScores, write_predictions};

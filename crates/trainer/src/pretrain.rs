@@ -6,14 +6,20 @@ use supermoe_channels::{SampleId, Split};
 
 use crate::encoder_artifact::WEIGHTS_FILE;
 use crate::error::TrainError;
+use crate::history::History;
 use crate::job::Job;
 use crate::masking::Masking;
 use crate::mcp::{MaskedChannelPrediction, McpOptions};
-use crate::model::TrainingDevice;
+use crate::model_factory::{Pretraining, TrainingDevice};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
-use crate::network::WeightSet;
+use crate::network::{Network, WeightSet};
+use crate::own_pretraining::OwnPretraining;
 use crate::pretrain_params::PretrainParams;
+use crate::weighting::{MethodParams, Weighting, Whole};
+
+/// Training samples that a model's augmentation looks at before its own pre-training.
+const AUGMENTATION_SAMPLES: usize = 2048;
 
 /// Where pre-training puts its outputs.
 pub struct PretrainOutputs<'a> {
@@ -30,6 +36,30 @@ pub fn run<D: TrainingDevice>(
     device: D,
     monitor: &mut dyn Monitor,
 ) -> Result<(), TrainError> {
+    let layout = InputLayout::new(job.dataset.schema());
+    let (network, history) = match job.factory.pretraining {
+        Pretraining::MaskedChannels => masked_channels(job, layout, device, monitor)?,
+        Pretraining::Own => own(job, layout, device, monitor)?,
+        Pretraining::None => {
+            let reason = job.factory.without_pretraining().unwrap_or_default();
+            return Err(TrainError::Unsupported(reason));
+        }
+    };
+    job.config().write(outputs.encoder)?;
+    let weights = outputs.encoder.join(WEIGHTS_FILE);
+    network.write(&weights, WeightSet::Encoder)?;
+    history
+        .write(outputs.history)
+        .map_err(TrainError::io(outputs.history))
+}
+
+/// By masked channel prediction.
+fn masked_channels<D: TrainingDevice>(
+    job: &Job<'_, PretrainParams>,
+    layout: InputLayout,
+    device: D,
+    monitor: &mut dyn Monitor,
+) -> Result<(Network<D>, History), TrainError> {
     let (params, dataset) = (&job.params, job.dataset);
     let options = McpOptions {
         masking: Masking::new(
@@ -45,18 +75,47 @@ pub fn run<D: TrainingDevice>(
         valid: part(dataset.split(Split::Valid), params.valid_samples),
     };
     job.samples()?;
-    let layout = InputLayout::new(dataset.schema());
-    let (mut network, objective) = job.build(device, &layout, |builder| {
-        MaskedChannelPrediction::new(dataset, layout.clone(), options, builder)
+    let (mut network, (objective, weighting)) = job.build(device, &layout, &[], |builder| {
+        let objective = MaskedChannelPrediction::new(dataset, layout.clone(), options, builder)?;
+        let (method, heads) = (params.weighting.method(), objective.weighted_tasks());
+        let weighting = Weighting::new(&method, &heads, Whole::Sum, builder)?;
+        Ok((objective, weighting))
     })?;
     let config = job.config();
-    let history = job.fit(&mut network, &objective, &config, None, monitor)?;
-    config.write(outputs.encoder)?;
-    let weights = outputs.encoder.join(WEIGHTS_FILE);
-    network.write(&weights, WeightSet::Encoder)?;
-    history
-        .write(outputs.history)
-        .map_err(TrainError::io(outputs.history))
+    let history = job.fit(&mut network, &objective, weighting, &config, None, monitor)?;
+    Ok((network, history))
+}
+
+/// By what the model brings.
+fn own<D: TrainingDevice>(
+    job: &Job<'_, PretrainParams>,
+    layout: InputLayout,
+    device: D,
+    monitor: &mut dyn Monitor,
+) -> Result<(Network<D>, History), TrainError> {
+    let (params, dataset) = (&job.params, job.dataset);
+    if params.weighting.method() != MethodParams::Equal {
+        return Err(TrainError::param(
+            "weighting",
+            format!(
+                "the model `{}` weighs the losses of its own pre-training by itself; leave it out",
+                job.factory.name
+            ),
+        ));
+    }
+    let some = part(job.samples()?, AUGMENTATION_SAMPLES);
+    let (mut network, ()) = job.build(device, &layout, &[], |_| Ok(()))?;
+    let training = layout.input(&dataset.pack(&some), &[])?;
+    let objective = OwnPretraining {
+        dataset,
+        augmentation: network.augmentation(&training)?,
+        layout,
+        seed: job.seed,
+        valid: part(dataset.split(Split::Valid), params.valid_samples),
+    };
+    let (weighting, config) = (Weighting::none(), job.config());
+    let history = job.fit(&mut network, &objective, weighting, &config, None, monitor)?;
+    Ok((network, history))
 }
 
 /// At most `most` samples, evenly spread.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::TrainError;
 use crate::job::Training;
 use crate::training_params::{TrainingParams, at_least_one, in_range};
+use crate::weighting::PretrainWeighting;
 
 /// What is masked together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +77,11 @@ pub struct PretrainParams {
     /// Which heads learn by sampled softmax, and among how many classes.
     #[serde(default)]
     pub sampled_softmax: SampledSoftmax,
+    /// How the losses of the predicted channels are weighted in their sum: `equal`, `uncertainty`,
+    /// `gradnorm`, `dwa` or `pcgrad`; with params `{ fixed: { product: 1.0, country: 0.5 } }`,
+    /// `{ gradnorm: { interval: 20 } }`, `{ dwa: { window: 100 } }`.
+    #[serde(default)]
+    pub weighting: PretrainWeighting,
     /// The most validation sequences that the heads are measured on after an epoch.
     #[serde(default = "default_valid_samples")]
     pub valid_samples: usize,
@@ -116,6 +122,7 @@ impl PretrainParams {
             "sampled_softmax.samples",
             self.sampled_softmax.samples as u64,
         )?;
+        self.weighting.method().check()?;
         self.training.check()
     }
 }

@@ -17,6 +17,10 @@ pub enum Purpose {
     Dropout,
     /// The permutation of `shuffle_labels`.
     ShuffleLabels,
+    /// The order in which gradients of tasks are projected on one another.
+    Projection,
+    /// The validation samples on which the weights of tasks learn.
+    ValidationBatch,
 }
 
 /// The seed of one stream: a mix of its name, the same on every machine.

@@ -1,4 +1,4 @@
-//! A linear tower for each task on pooled sequences (eq. 8), and the scores that they give.
+//! A linear tower for each task on the representations of samples (eq. 8), and the scores that they give.
 
 use supermoe_channels::{Dataset, SampleId, Task, TaskKind};
 use supermoe_nn::layers::{Linear, Mode};
@@ -6,7 +6,7 @@ use supermoe_nn::{Device, Error, Group, Matrix, NoneTape, Tape, ops, read};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
-use crate::model::Encoded;
+use crate::model::{Encoded, Representation};
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
@@ -77,17 +77,62 @@ impl TaskTowers {
         mode: Mode,
         tape: &mut T,
     ) -> Result<Vec<Matrix<D>>, Error> {
-        let pooled = ops::segment_max(&encoded.hidden, &input.offsets, tape)?;
-        let pooled = match mode {
-            Mode::Train { key } => {
-                ops::dropout(&pooled, self.dropout, mix_key(key, TOWER_DROPOUT), tape)?
+        let pooled;
+        let shared = match &encoded.representation {
+            Representation::Tasks(own) => return self.forward_own(network, own, mode, tape),
+            Representation::Samples(samples) => samples,
+            Representation::Steps(steps) => {
+                pooled = ops::segment_max(steps, &input.offsets, tape)?;
+                &pooled
             }
-            Mode::Evaluate => pooled,
         };
+        let shared = self.drop_out(shared, 0, mode, tape)?;
         let towers = self.towers.iter();
         towers
-            .map(|tower| tower.forward(network.parameters(), &pooled, tape))
+            .map(|tower| tower.forward(network.parameters(), &shared, tape))
             .collect()
+    }
+
+    /// Each tower on the representation of its own task.
+    fn forward_own<D: Device, T: Tape<f32, D>>(
+        &self,
+        network: &Network<D>,
+        own: &[Matrix<D>],
+        mode: Mode,
+        tape: &mut T,
+    ) -> Result<Vec<Matrix<D>>, Error> {
+        if own.len() != self.towers.len() {
+            return Err(Error::Value {
+                operation: "towers",
+                what: "number of representations that the model gives",
+                expected: format!("{}, one for each task", self.towers.len()),
+                found: own.len().to_string(),
+            });
+        }
+        let towers = self.towers.iter().zip(own).enumerate();
+        towers
+            .map(|(task, (tower, own))| {
+                let own = self.drop_out(own, task as u64, mode, tape)?;
+                tower.forward(network.parameters(), &own, tape)
+            })
+            .collect()
+    }
+
+    /// The `place`th dropout before towers.
+    fn drop_out<D: Device, T: Tape<f32, D>>(
+        &self,
+        x: &Matrix<D>,
+        place: u64,
+        mode: Mode,
+        tape: &mut T,
+    ) -> Result<Matrix<D>, Error> {
+        match mode {
+            Mode::Train { key } => {
+                let key = mix_key(key, TOWER_DROPOUT - place);
+                ops::dropout(x, self.dropout, key, tape)
+            }
+            Mode::Evaluate => Ok(x.clone()),
+        }
     }
 
     /// By task, row-major [samples, outputs]: the probability of a binary task, those of the classes of

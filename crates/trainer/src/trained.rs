@@ -8,7 +8,7 @@ use supermoe_nn::tables::RowOptimizer;
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::encoder_artifact::{ArtifactConfig, WEIGHTS_FILE};
 use crate::error::TrainError;
-use crate::model::{InputShape, ModelFactory, TrainingDevice};
+use crate::model_factory::{InputShape, ModelFactory, TrainingDevice};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder, WeightSet};
@@ -85,6 +85,7 @@ impl<'a> Artifact<'a> {
             d_model: config.d_model,
             dropout: 0.0,
             maskable: &layout.maskable,
+            tasks: &config.tasks,
         };
         let params = factory.params(&config.params)?;
         // The weights are read: neither a seed nor an optimizer matters.

@@ -85,6 +85,7 @@ codes! {
     // plugins and their params
     UnknownPlugin "unknown_plugin" "`uses` names a plugin that does not exist.";
     UnknownVariant "unknown_variant" "The param that chooses a variant, for example `model`, has a value that no variant has.";
+    UnavailableVariant "unavailable_variant" "The param that chooses a variant, for example `model`, has a value that this plugin cannot use.";
     InvalidPluginSchema "invalid_plugin_schema" "The JSON Schema in a plugin's manifest is not valid.";
     UnknownPluginParam "unknown_plugin_param" "`with` holds a key that the plugin does not take.";
     MissingPluginParam "missing_plugin_param" "`with` lacks a key that the plugin needs.";

@@ -24,6 +24,10 @@ pub(crate) enum Key<'s> {
     Bad,
 }
 
+/// A key stands twice.
+#[derive(Debug)]
+pub(crate) struct DuplicateKey;
+
 impl<'s> MapBuilder<'s> {
     /// Adds a key, or the value of the key before it.
     pub fn add(&mut self, node: Node<'s>, mistakes: &mut YamlMistakes<'s, '_>) {
@@ -39,6 +43,24 @@ impl<'s> MapBuilder<'s> {
                 Some(first) => mistakes.duplicate_key(&key, first, key_span),
             },
         }
+    }
+
+    /// Whether what is added next is a key.
+    pub fn awaits_key(&self) -> bool {
+        self.key.is_none()
+    }
+
+    /// Adds entries that were read elsewhere; none of those from the first on whose key stands
+    /// already.
+    pub fn extend(&mut self, entries: Vec<Entry<'s>>) -> Result<(), DuplicateKey> {
+        self.entries.reserve(entries.len());
+        for entry in entries {
+            if self.first(entry.key.clone(), entry.key_span).is_some() {
+                return Err(DuplicateKey);
+            }
+            self.entries.push(entry);
+        }
+        Ok(())
     }
 
     /// Where the key stands already; from now on it stands at `span`.

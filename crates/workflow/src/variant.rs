@@ -62,7 +62,11 @@ pub(crate) fn choose(
                 .map(|variants| variants.section.clone()),
         }
     };
-    if variants.is_some_and(|variants| variants.values.contains_key(&value)) {
+    if let Some(variant) = variants.and_then(|variants| variants.values.get(&value)) {
+        if let Some(reason) = &variant.unavailable {
+            refuse(session, owner, &param, &value, reason);
+            failed.push(format!("/{}", escaped(&param)));
+        }
         return (base.clone(), Some(choice(base)));
     }
     if let Some(entry) = catalog.variant(base.name(), &param, &value) {
@@ -89,6 +93,34 @@ pub(crate) fn choose(
     );
     failed.push(format!("/{}", escaped(&param)));
     (base.clone(), None)
+}
+
+/// A variant that the plugin knows and cannot use.
+fn refuse(
+    session: &mut Session<'_>,
+    owner: &Owner<'_, '_, '_>,
+    param: &str,
+    value: &str,
+    reason: &str,
+) {
+    let base = owner.plugin;
+    let usable = base.manifest.variants.iter().flat_map(|variants| {
+        let usable = variants.values.iter();
+        usable.filter(|(_, variant)| variant.unavailable.is_none())
+    });
+    let usable: Vec<&str> = usable.map(|(name, _)| name.as_str()).collect();
+    let (span, _) = place(owner, &format!("/{}", escaped(param)));
+    session.error(
+        Code::UnavailableVariant,
+        span,
+        format!(
+            "`{}` cannot use the {param} `{value}`, which the stage `{}` chooses",
+            base.name(),
+            owner.cell
+        ),
+        reason.to_owned(),
+        format!("The {param}s that it can use: {}.", usable.join(", ")),
+    );
 }
 
 pub(crate) fn variant_names(session: &Session<'_>, base: &PluginEntry) -> Vec<String> {

@@ -9,6 +9,8 @@ pub enum EvaluateError {
         "there is nothing to evaluate: give the stage `predictions`, or `embeddings` with their `dataset`"
     )]
     NoInputs,
+    #[error("`tasks`: no input has the task `{task}`; the tasks of the inputs are {known}")]
+    UnknownTask { task: String, known: String },
     #[error(
         "embeddings are evaluated by a probe, which needs labels: give the stage the input `dataset` that they \
          were exported from"

@@ -30,6 +30,11 @@ struct Params {
     #[serde(default = "one")]
     #[schemars(range(min = 0.000001, max = 1000000000.0))]
     probe_l2: f64,
+    /// The tasks that are measured; null: all. Inputs that have none of them are left out, so that models
+    /// of single tasks can stand in one table with models of all.
+    #[serde(default)]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    tasks: Option<Vec<String>>,
 }
 
 fn one() -> f64 {
@@ -74,7 +79,8 @@ pub fn plugin() -> BuiltIn {
 }
 
 fn run(context: &mut Context) -> Result<(), PluginError> {
-    let Params { probe_l2 } = context.params()?;
+    let params: Params = context.params()?;
+    let probe_l2 = params.probe_l2;
     if !(1e-6..=1e9).contains(&probe_l2) {
         return Err(PluginError::new(format!(
             "`probe_l2`: expected a number from 0.000001 to 1000000000, found {probe_l2}"
@@ -83,7 +89,7 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(context.threads())
         .build()?;
-    let made = threads.install(|| evaluate(context, probe_l2));
+    let made = threads.install(|| evaluate(context, &params));
     let report = match made {
         Err(EvaluateError::Stopped) => return Err(PluginError::stopped()),
         made => made?,
@@ -97,7 +103,7 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
     Ok(())
 }
 
-fn evaluate(context: &Context, probe_l2: f64) -> Result<Report, EvaluateError> {
+fn evaluate(context: &Context, params: &Params) -> Result<Report, EvaluateError> {
     let stop = || {
         if context.stop_requested() {
             return Err(EvaluateError::Stopped);
@@ -121,15 +127,40 @@ fn evaluate(context: &Context, probe_l2: f64) -> Result<Report, EvaluateError> {
         for artifact in context.inputs("embeddings") {
             stop()?;
             let embeddings = Embeddings::read(&artifact.path, artifact.matrix.clone())?;
-            let (cell, of_cell) = probe(&embeddings, &dataset, wanted, probe_l2)?;
+            let (cell, of_cell) = probe(&embeddings, &dataset, wanted, params.probe_l2)?;
             cells.push(cell);
             warnings.extend(of_cell);
         }
     }
     stop()?;
+    if let Some(tasks) = &params.tasks {
+        cells = only(cells, tasks)?;
+    }
     let mut report = report(&cells)?;
     report.warnings.extend(warnings);
     Ok(report)
+}
+
+/// The cells that have some of these tasks, with those tasks alone.
+fn only(cells: Vec<Cell>, tasks: &[String]) -> Result<Vec<Cell>, EvaluateError> {
+    let mut known: Vec<String> = Vec::new();
+    let mut kept = Vec::new();
+    for mut cell in cells {
+        known.extend(cell.tasks.keys().cloned());
+        cell.tasks.retain(|task, _| tasks.contains(task));
+        if !cell.tasks.is_empty() {
+            kept.push(cell);
+        }
+    }
+    known.sort();
+    known.dedup();
+    match tasks.iter().find(|task| !known.contains(task)) {
+        Some(task) => Err(EvaluateError::UnknownTask {
+            task: task.clone(),
+            known: known.join(", "),
+        }),
+        None => Ok(kept),
+    }
 }
 
 /// `test/<task>/<metric>` and `test/<task>/<class>/<metric>`, `probe/...` for embeddings; where there are

@@ -22,7 +22,7 @@ use crate::session;
 use crate::spill::{SpillFile, SpillWriter};
 use crate::steps::StepPlan;
 use crate::summary::{Fits, SampleCounts, Summary};
-use crate::totals::PlannedTotal;
+use crate::totals::Totals;
 use crate::values::BucketValues;
 use crate::windows::windows;
 
@@ -31,7 +31,7 @@ pub struct BucketPlan {
     pub params: Params,
     pub calendar: Calendar,
     pub channels: Vec<PlannedChannel>,
-    pub totals: Vec<PlannedTotal>,
+    pub totals: Totals,
     pub samples: SamplePlan,
     pub events: Partitioned,
     pub profile: Option<Partitioned>,
@@ -79,7 +79,7 @@ impl BucketPlan {
             .collect();
         let steps = StepPlan {
             channels: &self.channels,
-            totals: &self.totals,
+            totals: &self.totals.by_step,
             last_snapshot: self.samples.snapshots.last().copied().unwrap_or(0),
             training_end: self.calendar.training_end_micros(),
         };
@@ -130,6 +130,7 @@ impl BucketPlan {
             events: &events,
             steps: &steps,
             channels: &self.channels,
+            totals: &self.totals,
         };
         for chunk in self.samples.chunks(&windows) {
             let computed = self

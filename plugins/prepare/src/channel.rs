@@ -10,9 +10,11 @@ use supermoe_channels::{ChannelKind, Per, UNKNOWN_CODE, hashed_code};
 use crate::dictionary::{Dictionary, NULL};
 use crate::error::PrepareError;
 use crate::expression::{
-    DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, Expression, ReadyExpression, SNAPSHOT, numbers, texts,
+    DAYS_SINCE_FIRST, DAYS_TO_SNAPSHOT, Expression, OF_A_SAMPLE, ReadyExpression, SNAPSHOT,
+    numbers, texts,
 };
 use crate::params::{ChannelParams, ChannelSource, Params};
+use crate::totals::{PlannedTotal, Totals, totals_read, with_totals};
 
 #[derive(Debug, Clone)]
 pub struct PlannedChannel {
@@ -21,6 +23,8 @@ pub struct PlannedChannel {
     pub per: Per,
     pub coding: Coding,
     pub expression: Expression,
+    /// Of a channel that is made of totals: the channels that it betrays with them.
+    pub betrays: Option<Vec<String>>,
 }
 
 /// How values become what a model takes.
@@ -52,14 +56,16 @@ pub struct ChannelTables<'a> {
     pub profile: Option<&'a Schema>,
 }
 
-/// Reads the channels' params.
+/// Reads the channels' params. Totals that hang on the sample are channels too, and come last.
 ///
 /// # Errors
-/// No channel, a wrong expression, `min_count` and its like where they mean nothing.
+/// No channel, a wrong expression, `min_count` and its like where they mean nothing, totals in a
+/// channel that is not dense.
 pub fn plan(
     context: &SessionContext,
     tables: &ChannelTables<'_>,
     params: &Params,
+    totals: &Totals,
 ) -> Result<Vec<PlannedChannel>, PrepareError> {
     if params.channels.is_empty() {
         return Err(PrepareError::param(
@@ -67,56 +73,109 @@ pub fn plan(
             "it is empty; a step needs at least one channel",
         ));
     }
-    params
-        .channels
-        .iter()
-        .map(|(name, channel)| plan_channel(context, tables, name, channel))
+    let planner = Planner {
+        context,
+        tables,
+        with_totals: with_totals(tables.events, params),
+        params,
+        totals,
+    };
+    let channels = params.channels.iter();
+    let channels = channels.map(|(name, channel)| planner.channel(name, channel));
+    let by_sample = totals.by_sample.iter().filter(|total| total.is_channel);
+    channels
+        .chain(by_sample.map(|total| planner.total(total)))
         .collect()
 }
 
-fn plan_channel(
-    context: &SessionContext,
-    tables: &ChannelTables<'_>,
-    name: &str,
-    params: &ChannelParams,
-) -> Result<PlannedChannel, PrepareError> {
-    let coding = coding(name, params)?;
-    let (param, sql) = match &params.expr {
-        Some(sql) => (format!("with.channels.{name}.expr"), sql.clone()),
-        None => (format!("with.channels.{name}"), format!("\"{name}\"")),
-    };
-    let (expression, per) = match params.from {
-        ChannelSource::Event => {
-            let allowed = [DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, SNAPSHOT];
-            let expression = Expression::parse(context, tables.events, param, &sql, &allowed)?;
-            let per = per(&expression);
-            (expression, per)
-        }
-        ChannelSource::Profile => {
-            let Some(profile) = tables.profile else {
-                let problem = "there is no `with.profile`, the query with one row per entity";
-                return Err(PrepareError::param(
-                    format!("with.channels.{name}.from"),
-                    problem,
-                ));
-            };
-            let expression = Expression::parse(context, profile, param, &sql, &[])?;
-            (expression, Per::Entity)
-        }
-    };
-    Ok(PlannedChannel {
-        name: name.to_owned(),
-        kind: params.kind,
-        per,
-        coding,
-        expression,
-    })
+struct Planner<'a> {
+    context: &'a SessionContext,
+    tables: &'a ChannelTables<'a>,
+    /// The columns of the events, and the totals.
+    with_totals: Schema,
+    params: &'a Params,
+    totals: &'a Totals,
 }
 
-fn per(expression: &Expression) -> Per {
-    let sees_snapshot = expression.uses(SNAPSHOT) || expression.uses(DAYS_TO_SNAPSHOT);
+impl Planner<'_> {
+    fn channel(&self, name: &str, params: &ChannelParams) -> Result<PlannedChannel, PrepareError> {
+        let coding = coding(name, params)?;
+        let (param, sql) = match &params.expr {
+            Some(sql) => (format!("with.channels.{name}.expr"), sql.clone()),
+            None => (format!("with.channels.{name}"), format!("\"{name}\"")),
+        };
+        match params.from {
+            ChannelSource::Event => {
+                let (expression, betrays) = self.of_events(param, &sql)?;
+                if betrays.is_some() && params.kind != ChannelKind::Dense {
+                    let problem = "a total stands in a dense channel only";
+                    return Err(PrepareError::param(expression.param, problem));
+                }
+                Ok(PlannedChannel {
+                    name: name.to_owned(),
+                    kind: params.kind,
+                    per: per(&expression, betrays.is_some()),
+                    coding,
+                    expression,
+                    betrays,
+                })
+            }
+            ChannelSource::Profile => Ok(PlannedChannel {
+                name: name.to_owned(),
+                kind: params.kind,
+                per: Per::Entity,
+                coding,
+                expression: self.of_profile(name, param, &sql)?,
+                betrays: None,
+            }),
+        }
+    }
+
+    /// An expression over the events, and what it betrays where it names totals.
+    fn of_events(
+        &self,
+        param: String,
+        sql: &str,
+    ) -> Result<(Expression, Option<Vec<String>>), PrepareError> {
+        let (context, schema) = (self.context, &self.with_totals);
+        let expression = Expression::parse(context, schema, param, sql, &OF_A_SAMPLE)?;
+        let totals = totals_read(&expression, self.tables.events, self.params);
+        let betrays = (!totals.is_empty()).then(|| self.totals.betrayed(&[], &totals));
+        Ok((expression, betrays))
+    }
+
+    fn of_profile(&self, name: &str, param: String, sql: &str) -> Result<Expression, PrepareError> {
+        let Some(profile) = self.tables.profile else {
+            let problem = "there is no `with.profile`, the query with one row per entity";
+            return Err(PrepareError::param(
+                format!("with.channels.{name}.from"),
+                problem,
+            ));
+        };
+        Expression::parse(self.context, profile, param, sql, &[])
+    }
+
+    /// sign(x) ln(1 + |x|), as of every total.
+    fn total(&self, total: &PlannedTotal) -> Result<PlannedChannel, PrepareError> {
+        let name = &total.name;
+        let sql = format!("signum(\"{name}\") * ln(1 + abs(\"{name}\"))");
+        let (expression, betrays) = self.of_events(format!("with.totals.{name}"), &sql)?;
+        Ok(PlannedChannel {
+            name: name.clone(),
+            kind: ChannelKind::Dense,
+            per: Per::SampleStep,
+            coding: Coding::Number,
+            expression,
+            betrays,
+        })
+    }
+}
+
+fn per(expression: &Expression, names_totals: bool) -> Per {
+    let of_sample = [SNAPSHOT, DAYS_TO_SNAPSHOT, DAYS_SINCE_FIRST];
+    let sees_sample = of_sample.iter().any(|special| expression.uses(special));
     match (
-        sees_snapshot,
+        sees_sample || names_totals,
         expression.columns.iter().all(|column| column == SNAPSHOT),
     ) {
         (false, _) => Per::Step,

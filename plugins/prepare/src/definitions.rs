@@ -36,6 +36,13 @@ pub struct TotalDefinition {
     pub count: Option<Counted>,
     pub sum: Option<String>,
     pub source: Vec<String>,
+    /// Whether it is a channel; left out where it is.
+    #[serde(default = "is_channel", skip_serializing_if = "Clone::clone")]
+    pub channel: bool,
+}
+
+fn is_channel() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -62,6 +69,7 @@ impl Definitions {
                 count: total.count,
                 sum: total.sum.clone(),
                 source: total.source.clone(),
+                channel: total.channel,
             };
             (name.clone(), definition)
         });

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use ahash::RandomState;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef, UInt64Type};
 
@@ -15,12 +16,12 @@ pub const NULL: u32 = 0;
 /// Values and how often each was counted.
 #[derive(Debug, Default)]
 pub struct Dictionary {
-    numbers: HashMap<String, u32>,
+    numbers: HashMap<String, u32, RandomState>,
     /// By number less 1.
     values: Vec<String>,
     counts: Vec<u64>,
     /// Numbers of whole numbers, so that their text is made once.
-    of_integers: HashMap<i64, u32>,
+    of_integers: HashMap<i64, u32, RandomState>,
 }
 
 impl Dictionary {

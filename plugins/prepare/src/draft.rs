@@ -21,6 +21,7 @@ mod split_plan;
 mod summary;
 mod tasks;
 mod text_file;
+mod time_fits;
 mod time_format;
 mod training;
 mod workflow;

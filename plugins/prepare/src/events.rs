@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use ahash::RandomState;
 use arrow::array::{
     Array, ArrayRef, AsArray, DynComparator, Float64Array, RecordBatch, StringArray, UInt32Array,
     make_comparator,
@@ -126,7 +127,7 @@ impl Events {
 /// By row: the place of its entity among all in the order of the column's own type; and how many
 /// entities there are.
 fn ranks(keys: &StringArray, column: &ArrayRef) -> Result<(Vec<u32>, u64), PrepareError> {
-    let mut numbers: HashMap<&str, u32> = HashMap::new();
+    let mut numbers: HashMap<&str, u32, RandomState> = HashMap::default();
     let mut first_rows: Vec<usize> = Vec::new();
     let mut ranks = Vec::with_capacity(keys.len());
     for row in 0..keys.len() {

@@ -17,12 +17,27 @@ use crate::session;
 
 /// Days from the row before of the same entity, within the history.
 pub const DAYS_SINCE_PREVIOUS: &str = "days_since_previous";
+/// Days from the first row of the same entity in the history.
+pub const DAYS_SINCE_FIRST: &str = "days_since_first";
 /// Days from the row to the snapshot.
 pub const DAYS_TO_SNAPSHOT: &str = "days_to_snapshot";
 /// The snapshot's date, 00:00 UTC.
 pub const SNAPSHOT: &str = "snapshot";
 /// Names that the events must leave free.
-pub const SPECIAL_COLUMNS: [&str; 4] = [DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, SNAPSHOT, SAMPLE];
+pub const SPECIAL_COLUMNS: [&str; 5] = [
+    DAYS_SINCE_PREVIOUS,
+    DAYS_SINCE_FIRST,
+    DAYS_TO_SNAPSHOT,
+    SNAPSHOT,
+    SAMPLE,
+];
+/// Those that have a meaning for a row that a sample looks back at.
+pub const OF_A_SAMPLE: [&str; 4] = [
+    DAYS_SINCE_PREVIOUS,
+    DAYS_SINCE_FIRST,
+    DAYS_TO_SNAPSHOT,
+    SNAPSHOT,
+];
 /// Index of the sample within its snapshot.
 pub const SAMPLE: &str = "__sample";
 
@@ -30,9 +45,10 @@ pub const SAMPLE: &str = "__sample";
 pub const SNAPSHOT_TYPE: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
 /// The special columns, in the order in which they follow the events' own.
-pub fn special_fields() -> [Field; 4] {
+pub fn special_fields() -> [Field; 5] {
     [
         Field::new(DAYS_SINCE_PREVIOUS, DataType::Float64, false),
+        Field::new(DAYS_SINCE_FIRST, DataType::Float64, false),
         Field::new(DAYS_TO_SNAPSHOT, DataType::Float64, false),
         Field::new(SNAPSHOT, SNAPSHOT_TYPE, false),
         Field::new(SAMPLE, DataType::UInt32, false),

@@ -86,13 +86,13 @@ pub fn fit(
             mean: 0.0,
             deviation: 1.0,
             quantiles: Vec::new(),
-            total: None,
+            total: channel.betrays.clone().map(|source| Total { source }),
         });
     }
-    for (name, total) in &plan.params.totals {
+    for total in plan.totals.step_channels() {
         missing.push(0.0);
         channels.push(Channel {
-            name: name.clone(),
+            name: total.name.clone(),
             kind: ChannelKind::Dense,
             per: Per::Step,
             vocabulary: 0,

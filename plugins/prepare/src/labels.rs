@@ -13,7 +13,7 @@ use crate::error::PrepareError;
 use crate::events::Events;
 use crate::expression::{Expression, SNAPSHOT};
 use crate::params::{Params, TaskParams};
-use crate::sample_rows::{Piece, PieceStart, SampleRows};
+use crate::sample_rows::{Piece, SampleRows};
 use crate::windows::{Window, label_rows};
 
 /// The tasks of all label windows.
@@ -111,7 +111,7 @@ impl LabelPlan {
                         false => 0..0,
                     },
                     snapshot,
-                    starts: PieceStart::Within,
+                    history_start: sample.history.start,
                 }
             });
             let rows = SampleRows::new(events, pieces.collect(), &window.aggregates.columns());

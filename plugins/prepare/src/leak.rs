@@ -54,7 +54,7 @@ impl LookedAt {
         });
         let totals = values
             .steps
-            .totals
+            .channel_totals()
             .iter()
             .map(|_| Input::Numbers(Vec::new()));
         Self {

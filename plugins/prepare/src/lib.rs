@@ -31,6 +31,7 @@ mod prepare;
 mod profile;
 mod raw_files;
 mod reporter;
+mod running;
 mod sample_rows;
 mod samples;
 mod session;

@@ -44,12 +44,14 @@ pub struct Params {
     /// What a step carries, by name; at least one.
     #[schemars(extend("minProperties" = 1, "examples" = [{ "item": { "kind": "id" } }]))]
     pub channels: IndexMap<String, ChannelParams>,
-    /// Running totals over [snapshot - history, step], by name: dense channels, ln(1 + x).
+    /// Running totals over [snapshot - history, step], by name: dense channels, ln(1 + x). The SQL of a
+    /// dense channel or of another total may name them, and sees the running value; where the events have
+    /// a column of that name, it is the column that is meant.
     #[serde(default)]
     pub totals: IndexMap<String, TotalParams>,
     /// One number per sample, by name: an SQL aggregate over the rows of [snapshot - history,
-    /// snapshot). `days_to_snapshot`, `days_since_previous` and `snapshot` are columns too. Taken as
-    /// it comes, then standardised: write `ln(1 + ...)` yourself where it fits.
+    /// snapshot). `days_to_snapshot`, `days_since_previous`, `days_since_first` and `snapshot` are columns
+    /// too. Taken as it comes, then standardised: write `ln(1 + ...)` yourself where it fits.
     #[serde(default)]
     pub aggregates: IndexMap<String, String>,
     /// Which samples are for training, validation and test, or to be predicted.
@@ -81,8 +83,8 @@ pub struct ChannelParams {
     #[serde(default)]
     pub from: ChannelSource,
     /// SQL expression over the columns of the event, `days_since_previous` (0 for the first row of the
-    /// history), `days_to_snapshot` and `snapshot`; or over the columns of the profile. Without it the
-    /// column of the channel's name.
+    /// history), `days_since_first`, `days_to_snapshot`, `snapshot`, and in a dense channel the totals by
+    /// name; or over the columns of the profile. Without it the column of the channel's name.
     #[serde(default)]
     pub expr: Option<String>,
     /// Values seen less often in the training period are unknown. For id and category channels.
@@ -125,12 +127,21 @@ pub struct TotalParams {
     /// Counts `rows`, or distinct `times`.
     #[serde(default)]
     pub count: Option<Counted>,
-    /// SQL expression over the columns of the event; NULL adds nothing.
+    /// SQL expression over the columns of the event, `days_since_previous`, `days_since_first`,
+    /// `days_to_snapshot`, `snapshot` and other totals; NULL adds nothing.
     #[serde(default)]
     pub sum: Option<String>,
-    /// Channels that this total would betray: it is hidden in pre-training wherever one of them is.
+    /// Channels that this total would betray: it is hidden in pre-training wherever one of them is, and so
+    /// is every channel and total that names it.
     #[serde(default)]
     pub source: Vec<String>,
+    /// `false` where the total only serves the SQL that names it, and is no channel itself.
+    #[serde(default = "default_channel")]
+    pub channel: bool,
+}
+
+fn default_channel() -> bool {
+    true
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{cast, interleave_record_batch};
@@ -24,14 +25,21 @@ const BUCKET_ROWS: u64 = 200_000;
 pub struct Partitions {
     folder: PathBuf,
     name: &'static str,
-    schema: SchemaRef,
-    buffered: Vec<RecordBatch>,
-    /// By buffered batch and row.
-    places: Vec<Vec<u8>>,
+    buffer: Buffer,
     bytes: usize,
     rows: Vec<u64>,
     all_bytes: u64,
     flushed: Vec<Flushed>,
+    /// Sets a full buffer aside while the next one fills.
+    flushing: Option<JoinHandle<Result<Flushed, PrepareError>>>,
+}
+
+/// Rows in memory.
+struct Buffer {
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
+    /// By batch and row: the partition.
+    places: Vec<Vec<u8>>,
 }
 
 struct Flushed {
@@ -63,13 +71,12 @@ impl Partitions {
         Self {
             folder: folder.to_owned(),
             name,
-            schema: plain_schema(schema),
-            buffered: Vec::new(),
-            places: Vec::new(),
+            buffer: Buffer::new(plain_schema(schema)),
             bytes: 0,
             rows: vec![0; PARTITIONS],
             all_bytes: 0,
             flushed: Vec::new(),
+            flushing: None,
         }
     }
 
@@ -79,7 +86,8 @@ impl Partitions {
     /// Rows of another type; a work folder that cannot be written to.
     pub fn add(&mut self, columns: &[ArrayRef], keys: &StringArray) -> Result<(), PrepareError> {
         let mut plain = Vec::with_capacity(columns.len());
-        for (column, field) in columns.iter().zip(self.schema.fields()) {
+        let schema = &self.buffer.schema;
+        for (column, field) in columns.iter().zip(schema.fields()) {
             let column = match column.data_type() == field.data_type() {
                 true => column.clone(),
                 false => cast(column, field.data_type())
@@ -87,7 +95,7 @@ impl Partitions {
             };
             plain.push(column);
         }
-        let batch = RecordBatch::try_new(self.schema.clone(), plain)
+        let batch = RecordBatch::try_new(schema.clone(), plain)
             .map_err(PrepareError::arrow("gather the events"))?;
         let places: Vec<u8> = keys
             .iter()
@@ -103,8 +111,8 @@ impl Partitions {
         let bytes = bytes_of(&batch);
         self.bytes += bytes;
         self.all_bytes += bytes as u64;
-        self.buffered.push(batch);
-        self.places.push(places);
+        self.buffer.batches.push(batch);
+        self.buffer.places.push(places);
         if self.bytes >= BUFFER_BYTES {
             self.flush()?;
         }
@@ -112,9 +120,54 @@ impl Partitions {
     }
 
     fn flush(&mut self) -> Result<(), PrepareError> {
-        let path = self
-            .folder
-            .join(format!("{}-{}.arrow", self.name, self.flushed.len()));
+        self.wait()?;
+        let number = self.flushed.len();
+        let path = self.folder.join(format!("{}-{number}.arrow", self.name));
+        let empty = Buffer::new(self.buffer.schema.clone());
+        let full = std::mem::replace(&mut self.buffer, empty);
+        self.bytes = 0;
+        let thread = std::thread::Builder::new().name("flush".to_owned());
+        let flushing = thread.spawn(move || full.set_aside(path));
+        self.flushing = Some(flushing.map_err(PrepareError::Threads)?);
+        Ok(())
+    }
+
+    /// Until the buffer before is set aside.
+    fn wait(&mut self) -> Result<(), PrepareError> {
+        if let Some(flushing) = self.flushing.take() {
+            let flushed = flushing
+                .join()
+                .map_err(|_| PrepareError::Data("setting rows aside failed".to_owned()))?;
+            self.flushed.push(flushed?);
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// Rows that cannot be gathered, or could not be set aside.
+    pub fn finish(mut self) -> Result<Partitioned, PrepareError> {
+        self.wait()?;
+        let rows: u64 = self.rows.iter().sum();
+        Ok(Partitioned {
+            in_memory: self.buffer.partitions()?,
+            schema: self.buffer.schema,
+            flushed: self.flushed,
+            rows: self.rows,
+            bytes_per_row: self.all_bytes / rows.max(1) + 1,
+        })
+    }
+}
+
+impl Buffer {
+    fn new(schema: SchemaRef) -> Self {
+        Self {
+            schema,
+            batches: Vec::new(),
+            places: Vec::new(),
+        }
+    }
+
+    fn set_aside(self, path: PathBuf) -> Result<Flushed, PrepareError> {
         let mut writer = SpillWriter::create(path, &self.schema)?;
         let mut batches = vec![None; PARTITIONS];
         let mut written = 0;
@@ -125,17 +178,19 @@ impl Partitions {
                 written += 1;
             }
         }
-        self.flushed.push(Flushed {
+        Ok(Flushed {
             file: writer.finish()?,
             batches,
-        });
-        self.buffered.clear();
-        self.places.clear();
-        self.bytes = 0;
-        Ok(())
+        })
     }
 
-    /// Places of the buffered rows: batch and row within it.
+    /// The rows of each partition.
+    fn partitions(&self) -> Result<Vec<Option<RecordBatch>>, PrepareError> {
+        let places = self.by_partition();
+        places.iter().map(|rows| self.gathered(rows)).collect()
+    }
+
+    /// Places of the rows, by partition: batch and row within it.
     fn by_partition(&self) -> Vec<Vec<(usize, usize)>> {
         let mut all = vec![Vec::new(); PARTITIONS];
         for (batch, places) in self.places.iter().enumerate() {
@@ -150,26 +205,10 @@ impl Partitions {
         if rows.is_empty() {
             return Ok(None);
         }
-        let batches: Vec<&RecordBatch> = self.buffered.iter().collect();
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         interleave_record_batch(&batches, rows)
             .map(Some)
             .map_err(PrepareError::arrow("gather the events"))
-    }
-
-    /// # Errors
-    /// Rows that cannot be gathered.
-    pub fn finish(self) -> Result<Partitioned, PrepareError> {
-        let in_memory = self.by_partition();
-        let in_memory = in_memory.iter().map(|rows| self.gathered(rows));
-        let in_memory = in_memory.collect::<Result<_, _>>()?;
-        let rows: u64 = self.rows.iter().sum();
-        Ok(Partitioned {
-            in_memory,
-            schema: self.schema,
-            flushed: self.flushed,
-            rows: self.rows,
-            bytes_per_row: self.all_bytes / rows.max(1) + 1,
-        })
     }
 }
 

@@ -32,7 +32,7 @@ use crate::shard::{Offsets, ShardPlan};
 use crate::sql_error;
 use crate::tables;
 use crate::text::first_pass::described_in;
-use crate::totals;
+use crate::totals::{PlannedTotal, Totals};
 
 /// What buckets that are worked on at one time may take together.
 const BUCKETS_BYTES: u64 = 1 << 30;
@@ -126,8 +126,9 @@ async fn read(
         profile: profile.as_ref().map(|profile| &profile.schema),
     };
     let planning = session::new(&session::runtime(places.work)?);
-    let channels = channel::plan(&planning, &tables, params)?;
-    let totals = totals::plan(&planning, &events.schema, params, &channels)?;
+    let totals = Totals::plan(&planning, &events.schema, params)?;
+    let channels = channel::plan(&planning, &tables, params, &totals)?;
+    totals.check_sources(params, &channels)?;
     let dates = calendar
         .snapshots
         .iter()
@@ -148,7 +149,7 @@ async fn read(
             .iter()
             .filter(|channel| channel.per != supermoe_channels::Per::Entity),
     ));
-    for expression in totals.iter().filter_map(totals::PlannedTotal::expression) {
+    for expression in totals.all().filter_map(PlannedTotal::expression) {
         used.extend(expression.columns.iter().map(String::as_str));
     }
     let (events, mut facts) = events.run(params, &used, places.work, reporter).await?;

@@ -107,7 +107,7 @@ impl RawWriter {
                 let first = column.first_of_window.as_ref();
                 columns.extend(first.map(|first| part(first, rows.clone())));
             }
-            for sums in &steps.totals {
+            for sums in steps.channel_totals() {
                 columns.push(Arc::new(Float64Array::from(sums[rows.clone()].to_vec())));
             }
             append(&mut writer, self.file("steps"), columns)?;

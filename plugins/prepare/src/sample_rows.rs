@@ -20,7 +20,8 @@ use crate::dates::DAY_MICROS;
 use crate::error::PrepareError;
 use crate::events::Events;
 use crate::expression::{
-    DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, SAMPLE, SNAPSHOT, SPECIAL_COLUMNS, special_fields,
+    DAYS_SINCE_FIRST, DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, SAMPLE, SNAPSHOT, SPECIAL_COLUMNS,
+    special_fields,
 };
 use crate::session::BATCH_ROWS;
 
@@ -30,16 +31,8 @@ pub struct Piece {
     pub rows: Range<usize>,
     /// Microseconds.
     pub snapshot: i64,
-    pub starts: PieceStart,
-}
-
-/// Whether the first row has one before it, as far as its sample knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PieceStart {
-    /// It is the first of the history.
-    OfHistory,
-    /// The history has rows before it.
-    Within,
+    /// The first row of the sample's history: it has none before it, as far as the sample knows.
+    pub history_start: usize,
 }
 
 /// Rows of the events by sample: piece 0's rows first. `__sample` is the index of the piece.
@@ -194,21 +187,16 @@ impl SampleRows {
                     let first = days.len();
                     let all = self.events.days_since_previous.values();
                     days.extend_from_slice(&all[part.rows.clone()]);
-                    let begins = part.rows.start == piece.rows.start;
-                    if begins && piece.starts == PieceStart::OfHistory {
+                    if part.rows.start == piece.history_start {
                         days[first] = 0.0;
                     }
                 }
                 Arc::new(Float64Array::from(days))
             }
-            DAYS_TO_SNAPSHOT => {
-                let days = parts.iter().flat_map(|part| {
-                    let snapshot = self.pieces[part.piece].snapshot;
-                    let times = self.events.time[part.rows.clone()].iter();
-                    times.map(move |time| (snapshot - time) as f64 / DAY_MICROS as f64)
-                });
-                Arc::new(Float64Array::from_iter_values(days))
-            }
+            DAYS_SINCE_FIRST => self.days(parts, |piece, time| {
+                time - self.events.time[piece.history_start]
+            }),
+            DAYS_TO_SNAPSHOT => self.days(parts, |piece, time| piece.snapshot - time),
             SNAPSHOT => {
                 let snapshots = parts.iter().flat_map(|part| {
                     let snapshot = self.pieces[part.piece].snapshot;
@@ -225,6 +213,17 @@ impl SampleRows {
                 Arc::new(UInt32Array::from_iter_values(samples))
             }
         }
+    }
+
+    /// What `elapsed` gives for each row's time, in days.
+    fn days(&self, parts: &[Part], elapsed: impl Fn(&Piece, i64) -> i64) -> ArrayRef {
+        let days = parts.iter().flat_map(|part| {
+            let piece = &self.pieces[part.piece];
+            let times = self.events.time[part.rows.clone()].iter();
+            let elapsed = &elapsed;
+            times.map(move |&time| elapsed(piece, time) as f64 / DAY_MICROS as f64)
+        });
+        Arc::new(Float64Array::from_iter_values(days))
     }
 
     /// The piece that a row of all belongs to.

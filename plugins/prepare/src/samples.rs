@@ -13,13 +13,13 @@ use crate::channel::{ChannelReader, Coding, PlannedChannel, RawColumn, finite};
 use crate::dictionary::Dictionary;
 use crate::error::PrepareError;
 use crate::events::Events;
-use crate::expression::{
-    DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, Expression, SNAPSHOT, snapshot_rows,
-};
+use crate::expression::{Expression, OF_A_SAMPLE, snapshot_rows};
 use crate::labels::{LabelPlan, Labels};
 use crate::params::Params;
-use crate::sample_rows::{Piece, PieceStart, SampleRows, gathered};
+use crate::running::SampleTotals;
+use crate::sample_rows::{Piece, SampleRows, gathered};
 use crate::steps::StepColumns;
+use crate::totals::{PlannedTotal, Totals};
 use crate::windows::Window;
 
 /// A chunk has at most this many samples, and about this many steps.
@@ -61,6 +61,7 @@ pub struct BucketRows<'a> {
     pub events: &'a Arc<Events>,
     pub steps: &'a StepColumns,
     pub channels: &'a [PlannedChannel],
+    pub totals: &'a Totals,
 }
 
 impl SamplePlan {
@@ -72,10 +73,9 @@ impl SamplePlan {
         params: &Params,
         snapshots: Vec<i64>,
     ) -> Result<Self, PrepareError> {
-        let allowed = [DAYS_SINCE_PREVIOUS, DAYS_TO_SNAPSHOT, SNAPSHOT];
         let aggregates = params.aggregates.iter().map(|(name, sql)| {
             let param = format!("with.aggregates.{name}");
-            let expression = Expression::parse(context, events, param, sql, &allowed)?;
+            let expression = Expression::parse(context, events, param, sql, &OF_A_SAMPLE)?;
             Ok((expression, Wanted::Number))
         });
         let aggregates = aggregates.collect::<Result<Vec<_>, PrepareError>>()?;
@@ -165,7 +165,7 @@ impl SamplePlan {
         let pieces = windows.iter().map(|window| Piece {
             rows: window.history.clone(),
             snapshot: self.snapshots[window.snapshot],
-            starts: PieceStart::OfHistory,
+            history_start: window.history.start,
         });
         let of_samples = SampleRows::new(rows.events, pieces.collect(), &self.aggregates.columns());
         let values = self
@@ -198,20 +198,20 @@ impl SamplePlan {
         let pieces = windows.iter().zip(cut).map(|(window, cut)| Piece {
             rows: cut.clone(),
             snapshot: self.snapshots[window.snapshot],
-            starts: match cut.start == window.history.start {
-                true => PieceStart::OfHistory,
-                false => PieceStart::Within,
-            },
+            history_start: window.history.start,
         });
         let steps = SampleRows::new(rows.events, pieces.collect(), &wanted);
+        let totals = SampleTotals::compute(rows, windows, cut, &self.snapshots)?;
+        let named = |total: &PlannedTotal| wanted.contains(total.name.as_str());
+        let mut running = totals.beside(steps.schema(), named);
         let readers = rows.channels.iter().map(|channel| {
-            let reader = || ChannelReader::new(rows.context, channel, steps.schema());
+            let reader = || ChannelReader::new(rows.context, channel, running.schema());
             looks(&channel).then(reader).transpose()
         });
         let mut readers = readers.collect::<Result<Vec<_>, _>>()?;
         let mut before = 0;
         for batch in steps.batches() {
-            let batch = gathered(batch)?;
+            let batch = running.beside(&gathered(batch)?)?;
             let place = |row: usize| {
                 let sample = steps.piece_of(before + row);
                 sample.map_or_else(String::new, |sample| entity(rows.events, &windows[sample]))

@@ -189,7 +189,7 @@ impl<'a> ShardPlan<'a> {
                 _ => nothing(channel),
             });
         }
-        for _ in &self.plan.totals {
+        for _ in self.plan.totals.step_channels() {
             values.push(ChannelValues::Total(batch.sums()));
         }
         Ok((steps, values))
@@ -291,7 +291,7 @@ impl<'a> ShardPlan<'a> {
         let totals = self
             .plan
             .totals
-            .iter()
+            .step_channels()
             .map(|_| ChannelValues::Total(Vec::new()));
         channels.chain(totals).collect()
     }

@@ -1,6 +1,7 @@
 //! The stored steps of a bucket: the rows that some sample may see, and what depends on the event
 //! alone.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Float64Array, RecordBatch};
@@ -13,8 +14,8 @@ use crate::dictionary::Dictionary;
 use crate::error::PrepareError;
 use crate::events::Events;
 use crate::expression::{DAYS_SINCE_PREVIOUS, ReadyExpression, numbers};
-use crate::sample_rows::{Piece, PieceStart, SampleRows, gathered};
-use crate::totals::PlannedTotal;
+use crate::sample_rows::{Piece, SampleRows, gathered};
+use crate::totals::{Added, PlannedTotal};
 
 /// Columns run over the steps.
 #[derive(Debug)]
@@ -23,8 +24,10 @@ pub struct StepColumns {
     pub visit: Vec<u32>,
     /// By channel; none for those that do not hang on the event alone.
     pub channels: Vec<Option<StepColumn>>,
-    /// By total: the sum from the entity's first step to this one.
-    pub totals: Vec<Vec<f64>>,
+    /// By total, those that are channels first: the sum from the entity's first step to this one.
+    totals: Vec<Vec<f64>>,
+    /// How many totals are channels.
+    channel_totals: usize,
     /// By step: whether its values make the vocabularies.
     pub counted: Vec<bool>,
     /// By entity: its first step.
@@ -65,6 +68,7 @@ impl StepPlan<'_> {
             visit: Vec::new(),
             channels: Vec::new(),
             totals: Vec::new(),
+            channel_totals: self.totals.iter().filter(|total| total.is_channel).count(),
             counted: Vec::new(),
             starts: Vec::with_capacity(events.ranges.len()),
         };
@@ -77,9 +81,9 @@ impl StepPlan<'_> {
             columns.entity.extend(rows.clone().map(|_| entity));
             columns.visit.extend_from_slice(&events.visit[rows.clone()]);
             pieces.push(Piece {
+                history_start: rows.start,
                 rows,
                 snapshot: self.last_snapshot,
-                starts: PieceStart::OfHistory,
             });
         }
         columns.counted = self.counted(&pieces, events, splits);
@@ -127,6 +131,25 @@ impl StepPlan<'_> {
 impl StepColumns {
     pub fn len(&self) -> usize {
         self.entity.len()
+    }
+
+    /// The totals that are channels: of each the sum from the entity's first step to this one.
+    pub fn channel_totals(&self) -> &[Vec<f64>] {
+        &self.totals[..self.channel_totals]
+    }
+
+    /// A total at some steps of a history that begins with the step `window_first`.
+    pub fn running(
+        &self,
+        total: usize,
+        window_first: usize,
+        steps: Range<usize>,
+    ) -> impl Iterator<Item = f64> {
+        let sums = &self.totals[total];
+        let same_entity = |before: &usize| self.entity[*before] == self.entity[window_first];
+        let before = window_first.checked_sub(1).filter(same_entity);
+        let before = before.map_or(0.0, |before| sums[before]);
+        sums[steps].iter().map(move |sum| sum - before)
     }
 
     /// The index of a row's step.
@@ -265,8 +288,8 @@ impl TotalReader<'_> {
         visits: &[u32],
         place: &impl Fn(usize) -> String,
     ) -> Result<(), PrepareError> {
-        let values = match (&self.expression, self.total) {
-            (Some(expression), PlannedTotal::Sum(sum)) => {
+        let values = match (&self.expression, &self.total.adds) {
+            (Some(expression), Added::Sum(sum)) => {
                 Some(numbers(&sum.param, &expression.evaluate(batch)?)?)
             }
             _ => None,
@@ -277,12 +300,12 @@ impl TotalReader<'_> {
                 false => 0.0,
             };
             self.last = Some(entity);
-            let sum = match (self.total, &values) {
-                (PlannedTotal::Times, _) => f64::from(visits[row]) + 1.0,
-                (PlannedTotal::Sum(_), Some(values)) => before + values[row].unwrap_or(0.0),
+            let sum = match (&self.total.adds, &values) {
+                (Added::Times, _) => f64::from(visits[row]) + 1.0,
+                (Added::Sum(_), Some(values)) => before + values[row].unwrap_or(0.0),
                 _ => before + 1.0,
             };
-            if let (PlannedTotal::Sum(expression), false) = (self.total, sum.is_finite()) {
+            if let (Added::Sum(expression), false) = (&self.total.adds, sum.is_finite()) {
                 let at = place(row);
                 return Err(PrepareError::param(
                     expression.param.as_str(),

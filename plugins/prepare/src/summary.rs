@@ -105,7 +105,7 @@ impl Summary {
         fits.extend(
             values
                 .steps
-                .totals
+                .channel_totals()
                 .iter()
                 .map(|_| Some(ScaleFit::new(numbers))),
         );

@@ -31,14 +31,9 @@ impl BucketValues<'_> {
         let window_first = chunk.window_first[sample] as usize;
         let window = &chunk.windows[sample];
         let Some(planned) = self.channels.get(channel) else {
-            let sums = &self.steps.totals[channel - self.channels.len()];
-            let same_entity =
-                |before: &usize| self.steps.entity[*before] == self.steps.entity[window_first];
-            let before = window_first.checked_sub(1).filter(same_entity);
-            let before = before.map_or(0.0, |before| sums[before]);
-            sums[steps]
-                .iter()
-                .for_each(|sum| each(signed_log(sum - before)));
+            let total = channel - self.channels.len();
+            let running = self.steps.running(total, window_first, steps);
+            running.for_each(|sum| each(signed_log(sum)));
             return;
         };
         match planned.per {

@@ -20,6 +20,7 @@ pub mod watcher;
 pub mod worker;
 
 use std::future::Future;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use tokio::runtime::Builder;
@@ -31,9 +32,12 @@ use crate::failure::{Exit, Failure, Problem};
 pub fn execute(command: Command) -> Result<ExitCode, Failure> {
     let done = |result: Result<(), Failure>| result.map(|()| Exit::Done.into());
     match command {
-        Command::Run(arguments) => run::execute(&arguments).map(ExitCode::from),
-        Command::Check(arguments) => check::execute(&arguments).map(ExitCode::from),
-        Command::Plan(arguments) => done(plan::execute(&arguments)),
+        Command::Run(arguments) => leave(run::execute(&arguments)?),
+        Command::Check(arguments) => leave(check::execute(&arguments)?),
+        Command::Plan(arguments) => {
+            plan::execute(&arguments)?;
+            leave(Exit::Done)
+        }
         Command::Graph(arguments) => done(graph::execute(&arguments)),
         Command::Plugins(arguments) => done(plugins::execute(&arguments)),
         Command::Schema(arguments) => done(schema::execute(&arguments)),
@@ -50,6 +54,14 @@ pub fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Worker(arguments) => worker::execute(&arguments),
         Command::Watcher(arguments) => Ok(watcher::execute(&arguments)),
     }
+}
+
+/// Ends the process at once: the allocator does not give a large workflow's memory back piece by
+/// piece before the system takes it as a whole.
+fn leave(exit: Exit) -> ! {
+    // What a command prints is flushed, and its failure told, where it is printed.
+    let _ = io::stdout().flush();
+    signal_hook::low_level::exit(exit as i32)
 }
 
 /// Runs a future to its end on this thread. Files and processes that block have threads of

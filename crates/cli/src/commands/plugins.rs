@@ -150,7 +150,8 @@ fn description(catalog: &Catalog, entry: &PluginEntry, screen: &Screen) -> Strin
         .collect::<Vec<_>>();
     section(&mut text, "with", param_table(&own, screen), screen);
     if let Some(variants) = &manifest.variants {
-        for (value, variant) in &variants.values {
+        let usable = variants.values.iter();
+        for (value, variant) in usable.filter(|(_, variant)| variant.unavailable.is_none()) {
             let title = format!(
                 "with.{}.{value}  where {} is {value}",
                 variants.section, variants.param

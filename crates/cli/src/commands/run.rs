@@ -71,6 +71,10 @@ pub struct Arguments {
     )]
     grace: Duration,
 
+    /// Training stages tell in their log where the time goes, by operation (see `supermoe logs`)
+    #[arg(long, help_heading = "How it runs")]
+    profile: bool,
+
     #[command(flatten)]
     selection: SelectionArguments,
 
@@ -123,6 +127,7 @@ impl Arguments {
         };
         options.selection = self.selection.selection(workflow)?;
         options.grace = self.grace;
+        options.profile = self.profile;
         Ok(options)
     }
 }

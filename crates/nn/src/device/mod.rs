@@ -4,15 +4,23 @@
 //! its file under [`crate::ops`]. `Cpu` runs the kernels; `Cuda` (feature `cuda`) the references.
 
 mod cpu;
+#[cfg(feature = "cuda")]
+mod cuda;
+
+pub(crate) use cpu::Ghost;
 
 use std::sync::Arc;
 
-use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{Cpu, Gradients, Tape, Tensor};
+use dfdx::shapes::Shape;
+use dfdx::tensor::{Cpu, Gradients, OwnedTape, Tape};
+
+use crate::ops::buffers::Buffer;
 
 use crate::ops::{
     self, Activation, Candidates, DenseInput, MoeOptions, MoeOutput, MoeWeights, Normalized, Qkv,
 };
+use crate::profile;
+use crate::tensors::{Raw, Tensor};
 use crate::{Cube, Error, Matrix, Offsets, Scalar, Vector};
 
 /// Makes the trait's method for each operation: by default `composed` of the module of its name.
@@ -28,7 +36,9 @@ macro_rules! operations {
                     $($argument: $kind,)*
                     tape: &mut T,
                 ) -> Result<$output, Error> {
-                    ops::$name::composed($($argument,)* tape)
+                    profile::measured(stringify!($name), tape, |tape| {
+                        ops::$name::composed($($argument,)* tape)
+                    })
                 }
             )*
         }
@@ -39,7 +49,9 @@ macro_rules! operations {
                     $($argument: $kind,)*
                     tape: &mut T,
                 ) -> Result<$output, Error> {
-                    ops::$name::fused($($argument,)* tape)
+                    profile::measured(stringify!($name), tape, |tape| {
+                        ops::$name::fused($($argument,)* tape)
+                    })
                 }
             )*
         }
@@ -59,43 +71,57 @@ operations! {
     segment_max(x: &Matrix<Self>, offsets: &Offsets) -> Matrix<Self>;
     gather_rows(x: &Matrix<Self>, rows: &Arc<[u32]>) -> Matrix<Self>;
     add(a: &Matrix<Self>, b: &Matrix<Self>) -> Matrix<Self>;
+    add_rows(x: &Matrix<Self>, y: &Matrix<Self>, rows: &Arc<[u32]>) -> Matrix<Self>;
+    segment_mean(x: &Matrix<Self>, offsets: &Offsets) -> Matrix<Self>;
+    join_columns(parts: &[&Matrix<Self>]) -> Matrix<Self>;
+    relu(x: &Matrix<Self>) -> Matrix<Self>;
+    gated_sum(logits: &Matrix<Self>, experts: &[&Matrix<Self>]) -> Matrix<Self>;
+    info_nce(a: &Matrix<Self>, b: &Matrix<Self>, temperature: f32) -> Scalar<Self>;
     dropout(x: &Matrix<Self>, rate: f32, key: u64) -> Matrix<Self>;
     cross_entropy(logits: &Matrix<Self>, targets: &[u32]) -> Scalar<Self>;
     sampled_softmax(x: &Matrix<Self>, classes: &Matrix<Self>, candidates: &Candidates) -> Scalar<Self>;
 }
 
-/// The way between a device and host memory.
+/// How a device holds values, and the ways between it, host memory and dfdx's own tensors.
 pub trait HostAccess: dfdx::tensor_ops::Device<f32> {
-    /// The values of a tensor in host memory, row-major.
-    fn read<S: Shape>(tensor: &Tensor<S, f32, Self>) -> Vec<f32> {
-        tensor.as_vec()
-    }
+    /// Values of a shape, with their identity on the tape.
+    #[doc(hidden)]
+    type Place<S: Shape>: Clone + Send + Sync + 'static;
 
-    /// Changes the values of a tensor in place; `scratch` is kept by the caller for the next call.
-    fn update<S: Shape>(
-        tensor: &mut Tensor<S, f32, Self>,
-        scratch: &mut Vec<f32>,
-        change: impl FnOnce(&mut [f32]),
-    ) {
-        let length = tensor.shape().num_elements();
-        if scratch.len() < length {
-            scratch.resize(length, 0.0);
-        }
-        let values = &mut scratch[..length];
-        tensor.copy_into(values);
-        change(values);
-        tensor.copy_from(values);
-    }
+    #[doc(hidden)]
+    fn place<S: Shape>(&self, values: Buffer, shape: S) -> Result<Self::Place<S>, Error>;
+
+    #[doc(hidden)]
+    fn device_of<S: Shape>(place: &Self::Place<S>) -> &Self;
+
+    #[doc(hidden)]
+    fn enter<S: Shape, T: Tape<f32, Self>>(
+        tensor: &Tensor<S, Self>,
+        tape: &mut T,
+    ) -> Result<Raw<S, Self>, Error>;
+
+    #[doc(hidden)]
+    fn leave<S: Shape, T: Tape<f32, Self>>(
+        raw: Raw<S, Self>,
+        tape: &mut T,
+    ) -> Result<Tensor<S, Self>, Error>;
+
+    /// The values of a tensor in host memory, row-major.
+    fn read<S: Shape>(tensor: &Tensor<S, Self>) -> Vec<f32>;
+
+    /// Changes the values of a tensor in place.
+    fn update<S: Shape>(tensor: &mut Tensor<S, Self>, change: impl FnOnce(&mut [f32]));
 
     /// Takes the gradient of a leaf tensor out of `gradients`; zeros where the loss does not depend on it.
     fn take_gradient<S: Shape>(
         gradients: &mut Gradients<f32, Self>,
-        tensor: &Tensor<S, f32, Self>,
-    ) -> Result<Vec<f32>, Error> {
-        gradients.get_or_alloc_mut(tensor).map_err(Error::device)?;
-        Ok(gradients.get(tensor).as_vec())
-    }
-}
+        tensor: &Tensor<S, Self>,
+    ) -> Result<Buffer, Error>;
 
-#[cfg(feature = "cuda")]
-impl HostAccess for dfdx::tensor::Cuda {}
+    /// Runs the tape backwards.
+    #[doc(hidden)]
+    fn backward(
+        loss: Scalar<Self>,
+        tape: OwnedTape<f32, Self>,
+    ) -> Result<Gradients<f32, Self>, Error>;
+}

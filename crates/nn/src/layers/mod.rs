@@ -6,7 +6,9 @@ mod encoder;
 mod layer_norm;
 mod linear;
 mod mfp;
+mod mlp;
 mod moe_ffn;
+mod softmax_gate;
 
 pub use attention::Attention;
 pub use block::Block;
@@ -14,7 +16,9 @@ pub use encoder::{Encoder, EncoderConfig, EncoderInput, EncoderOutput};
 pub use layer_norm::LayerNorm;
 pub use linear::Linear;
 pub use mfp::{Mfp, MfpConfig, MfpInput, TableSize};
+pub use mlp::Mlp;
 pub use moe_ffn::MoeFfn;
+pub use softmax_gate::SoftmaxGate;
 
 use crate::{Device, Scalar};
 
@@ -32,7 +36,7 @@ pub enum Mode {
 
 impl Mode {
     /// The mode for the `place`th part of a layer: the same, with a key of its own.
-    pub(crate) fn at(self, place: u64) -> Self {
+    pub fn at(self, place: u64) -> Self {
         match self {
             Mode::Train { key } => Mode::Train {
                 key: crate::ops::dropout::mix(key, place),
@@ -56,8 +60,8 @@ pub struct ExpertLoad<D: Device> {
     pub dropped: u32,
 }
 
-/// Dropout in training, nothing else.
-pub(crate) fn drop_out<D: Device, T: crate::Tape<f32, D>>(
+/// [`ops::dropout`](crate::ops::dropout) in training, nothing else.
+pub fn drop_out<D: Device, T: crate::Tape<f32, D>>(
     x: crate::Matrix<D>,
     rate: f32,
     mode: Mode,

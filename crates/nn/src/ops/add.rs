@@ -1,12 +1,12 @@
 //! Sum of two matrices (residuals).
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, SplitTape, Tape};
+use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::TryAdd;
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
-use super::{taped, vectors};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::tensor;
 use crate::{Device, Error, Matrix};
@@ -27,12 +27,9 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     b: &Matrix<D>,
     tape: &mut T,
 ) -> Result<Matrix<D>, Error> {
-    let (y, rest) = taped(a, tape)
-        .try_add(b.clone())
-        .map_err(Error::device)?
-        .split_tape();
-    *tape = rest;
-    Ok(y)
+    let (a, b) = (a.enter(tape)?, b.enter(tape)?);
+    let y = taped(&a, tape).try_add(b).map_err(Error::device)?;
+    Matrix::leave(y, tape)
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -40,27 +37,46 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     b: &Matrix<Cpu>,
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
-    let mut out = crate::read(a);
-    add_parallel(&mut out, &Buffer::of(b));
-    let y = tensor(a.device(), out, *a.shape())?;
+    let y = tensor(a.device(), sum_of(a.values(), b.values()), *a.shape())?;
     if T::OWNS_TAPE {
         let (y_ghost, a_ghost, b_ghost) = (y.ghost(), a.ghost(), b.ghost());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            add_parallel(gradients.get_or_alloc_mut(&a_ghost)?, &dy);
-            add_parallel(gradients.get_or_alloc_mut(&b_ghost)?, &dy);
-            Ok(())
+            let dy = y_ghost.take(gradients)?;
+            a_ghost.add(gradients, dy.clone())?;
+            b_ghost.add(gradients, dy)
         });
     }
     Ok(y)
 }
 
+/// Values of one task.
+const BLOCK: usize = 16_384;
+
+/// a + b.
+pub(crate) fn sum_of(a: &[f32], b: &[f32]) -> Buffer {
+    let mut out = Buffer::scratch(a.len());
+    out.par_chunks_mut(BLOCK)
+        .zip(a.par_chunks(BLOCK))
+        .zip(b.par_chunks(BLOCK))
+        .for_each(|((out, a), b)| {
+            add_two(out, a, b);
+        });
+    out
+}
+
+vectorized! {
+    fn add_two(out: &mut [f32], a: &[f32], b: &[f32]) {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + b;
+        }
+    }
+}
+
 /// `to += from` on the threads of the pool.
 pub(crate) fn add_parallel(to: &mut [f32], from: &[f32]) {
-    const BLOCK: usize = 16_384;
     to.par_chunks_mut(BLOCK)
         .zip(from.par_chunks(BLOCK))
         .for_each(|(to, from)| {
-            vectors::dispatch(|| vectors::add(to, from));
+            vectors::add_all(to, from);
         });
 }

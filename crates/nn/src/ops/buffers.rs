@@ -4,8 +4,10 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
-use dfdx::shapes::{HasShape, Shape};
-use dfdx::tensor::{Cpu, Tensor};
+use dfdx::shapes::Shape;
+use dfdx::tensor::Cpu;
+
+use crate::tensors::Tensor;
 
 /// Values a thread keeps at most for later, 256 MiB.
 const KEPT: usize = 64 << 20;
@@ -45,7 +47,8 @@ impl Free {
 }
 
 /// A slice of f32 whose memory goes back to the thread when dropped.
-pub(crate) struct Buffer {
+#[derive(Debug)]
+pub struct Buffer {
     memory: Vec<f32>,
     length: usize,
 }
@@ -73,11 +76,39 @@ impl Buffer {
         buffer
     }
 
-    /// The values of a tensor.
-    pub(crate) fn of<S: Shape>(tensor: &Tensor<S, f32, Cpu>) -> Self {
-        let mut buffer = Self::scratch(tensor.shape().num_elements());
-        tensor.copy_into(&mut buffer);
-        buffer
+    /// A copy of a tensor's values, to be changed.
+    pub(crate) fn of<S: Shape>(tensor: &Tensor<S, Cpu>) -> Self {
+        Self::from_values(tensor.values())
+    }
+
+    /// Gives the memory away; it is at least as long as the buffer.
+    pub(crate) fn into_memory(mut self) -> Vec<f32> {
+        std::mem::take(&mut self.memory)
+    }
+
+    /// Memory that [`Buffer::into_memory`] gave away; `length` is at most its own.
+    pub(crate) fn from_memory(memory: Vec<f32>, length: usize) -> Self {
+        assert!(length <= memory.len(), "memory shorter than its buffer");
+        Self { memory, length }
+    }
+}
+
+impl From<Vec<f32>> for Buffer {
+    fn from(memory: Vec<f32>) -> Self {
+        let length = memory.len();
+        Self { memory, length }
+    }
+}
+
+impl Clone for Buffer {
+    fn clone(&self) -> Self {
+        Self::from_values(self)
+    }
+}
+
+impl PartialEq for Buffer {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
     }
 }
 

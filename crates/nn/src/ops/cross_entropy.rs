@@ -1,14 +1,16 @@
 //! Softmax cross-entropy against class indices.
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Cpu, SplitTape, Tape};
+use dfdx::shapes::Axis;
+use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::{ReshapeTo, SelectTo, SumTo, TryMul};
 use rayon::prelude::*;
 
+use super::buffers::Buffer;
 use super::gather_rows::index_tensor;
-use super::{taped, vectors};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{raw, tensor};
 use crate::{Device, Error, Matrix, Scalar};
 
 /// The target of a row without a label.
@@ -67,18 +69,30 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         .collect();
     let (index, weights) = (
         index_tensor(logits.device(), index)?,
-        tensor(logits.device(), weights, (rows,))?,
+        raw(logits.device(), weights, (rows,))?,
     );
-    let loss = taped(logits, tape)
+    let loss = taped(&logits.enter(tape)?, tape)
         .try_log_softmax::<Axis<1>>()
         .and_then(|y| y.try_select(index))
         .and_then(|y| y.try_mul(weights))
         .and_then(|y| y.try_sum::<(), Axis<0>>())
         .and_then(|y| y.try_reshape_like(&()))
         .map_err(Error::device)?;
-    let (loss, rest) = loss.split_tape();
-    *tape = rest;
-    Ok(loss)
+    Scalar::leave(loss, tape)
+}
+
+vectorized! {
+    /// Replaces logits by probabilities, or by zeros in a row without a target.
+    fn row_losses(logits: &mut [f32], losses: &mut [f32], targets: &[u32], classes: usize) {
+        for ((row, loss), &target) in logits.chunks_exact_mut(classes).zip(losses).zip(targets) {
+            if target == NO_TARGET {
+                row.fill(0.0);
+                continue;
+            }
+            let logit = row[target as usize];
+            *loss = vectors::softmax(row) - logit;
+        }
+    }
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -88,25 +102,14 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
 ) -> Result<Scalar<Cpu>, Error> {
     let (rows, classes) = *logits.shape();
     let scale = 1.0 / labelled(targets);
-    let mut probabilities = crate::read(logits);
+    let mut probabilities = Buffer::of(logits);
     let mut losses = vec![0.0f32; rows];
     probabilities
         .par_chunks_mut(ROWS * classes)
         .zip(losses.par_chunks_mut(ROWS))
         .zip(targets.par_chunks(ROWS))
         .for_each(|((logits, losses), targets)| {
-            vectors::dispatch(|| {
-                for ((row, loss), &target) in
-                    logits.chunks_exact_mut(classes).zip(losses).zip(targets)
-                {
-                    if target == NO_TARGET {
-                        row.fill(0.0);
-                        continue;
-                    }
-                    let logit = row[target as usize];
-                    *loss = vectors::softmax(row) - logit;
-                }
-            });
+            row_losses(logits, losses, targets, classes);
         });
     let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
     let y = tensor(logits.device(), vec![total as f32 * scale], ())?;
@@ -114,13 +117,13 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let (y_ghost, x_ghost) = (y.ghost(), logits.ghost());
         let targets = targets.to_vec();
         tape.add_backward_op(move |gradients| {
-            let factor = gradients.get_or_alloc_mut(&y_ghost)?[0] * scale;
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
+            let factor = y_ghost.gradient(gradients)?[0] * scale;
+            let dx = x_ghost.gradient(gradients)?;
             dx.par_chunks_mut(ROWS * classes)
                 .zip(probabilities.par_chunks(ROWS * classes))
                 .zip(targets.par_chunks(ROWS))
                 .for_each(|((dx, p), targets)| {
-                    vectors::dispatch(|| vectors::add_scaled(dx, factor, p));
+                    vectors::add_all_scaled(dx, factor, p);
                     for (row, &target) in dx.chunks_exact_mut(classes).zip(targets) {
                         if target != NO_TARGET {
                             row[target as usize] -= factor;

@@ -1,12 +1,13 @@
 //! Dropout whose mask is a function of a key and the place, so that it is the same for any number of threads.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, SplitTape, Tape};
+use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::TryMul;
 use rayon::prelude::*;
 
-use super::{taped, vectors};
-use crate::tensors::tensor;
+use super::buffers::Buffer;
+use super::taped;
+use super::vectors::vectorized;
+use crate::tensors::{raw, tensor};
 use crate::{Device, Error, Matrix};
 
 /// x [N, d] with each value set to 0 with probability `rate` and the others divided by 1 - rate. The
@@ -56,25 +57,24 @@ fn apply(values: &mut [f32], rate: f32, key: u64) {
         .par_chunks_mut(BLOCK)
         .enumerate()
         .for_each(|(block, values)| {
-            vectors::dispatch(|| {
-                let first = (block * BLOCK / 2) as u64;
-                for (i, pair) in values.chunks_mut(2).enumerate() {
-                    let bits = mix(key, first + i as u64);
-                    pair[0] = if (bits as u32) < threshold {
-                        0.0
-                    } else {
-                        pair[0] * scale
-                    };
-                    if let Some(second) = pair.get_mut(1) {
-                        *second = if ((bits >> 32) as u32) < threshold {
-                            0.0
-                        } else {
-                            *second * scale
-                        };
-                    }
-                }
-            });
+            let first = (block * BLOCK / 2) as u64;
+            apply_block(values, first, key, threshold, scale);
         });
+}
+
+vectorized! {
+    fn apply_block(values: &mut [f32], first: u64, key: u64, threshold: u32, scale: f32) {
+        let kept = |bits: u32, value: f32| if bits < threshold { 0.0 } else { value * scale };
+        let (pairs, last) = values.as_chunks_mut::<2>();
+        for (i, pair) in pairs.iter_mut().enumerate() {
+            let bits = mix(key, first + i as u64);
+            pair[0] = kept(bits as u32, pair[0]);
+            pair[1] = kept((bits >> 32) as u32, pair[1]);
+        }
+        if let [last] = last {
+            *last = kept(mix(key, first + pairs.len() as u64) as u32, *last);
+        }
+    }
 }
 
 pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
@@ -86,13 +86,11 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     let (rows, width) = *x.shape();
     let mut mask = vec![1.0; rows * width];
     apply(&mut mask, rate, key);
-    let mask = tensor(x.device(), mask, (rows, width))?;
-    let (y, rest) = taped(x, tape)
+    let mask = raw(x.device(), mask, (rows, width))?;
+    let y = taped(&x.enter(tape)?, tape)
         .try_mul(mask)
-        .map_err(Error::device)?
-        .split_tape();
-    *tape = rest;
-    Ok(y)
+        .map_err(Error::device)?;
+    Matrix::leave(y, tape)
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -101,16 +99,15 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     key: u64,
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
-    let mut out = crate::read(x);
+    let mut out = Buffer::of(x);
     apply(&mut out, rate, key);
     let y = tensor(x.device(), out, *x.shape())?;
     if T::OWNS_TAPE {
         let (y_ghost, x_ghost) = (y.ghost(), x.ghost());
         tape.add_backward_op(move |gradients| {
-            let mut dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
+            let mut dy = y_ghost.take(gradients)?;
             apply(&mut dy, rate, key);
-            super::add::add_parallel(gradients.get_or_alloc_mut(&x_ghost)?, &dy);
-            Ok(())
+            x_ghost.add(gradients, dy)
         });
     }
     Ok(y)

@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
-use super::products::{self, Strided};
-use super::vectors;
+use super::products::{self, Start, Strided};
+use super::vectors::{self, vectorized};
 use crate::Error;
 
 /// How tokens are sent to experts.
@@ -80,18 +80,14 @@ impl Gate {
             &mut probabilities,
             Strided::new(x, tokens, width),
             Strided::new(weight, width, experts),
-            false,
+            Start::Zero,
         );
         let mut normalizers = vec![0.0; tokens];
         probabilities
             .par_chunks_mut(ROWS * experts)
             .zip(normalizers.par_chunks_mut(ROWS))
             .for_each(|(rows, normalizers)| {
-                vectors::dispatch(|| {
-                    for (row, normalizer) in rows.chunks_exact_mut(experts).zip(normalizers) {
-                        *normalizer = vectors::softmax(row);
-                    }
-                });
+                softmax_rows(rows, normalizers, experts);
             });
         Self {
             probabilities,
@@ -133,17 +129,31 @@ impl Gate {
             .zip(self.probabilities.par_chunks(ROWS * self.experts))
             .zip(self.normalizers.par_chunks(ROWS))
             .for_each(|((d_rows, rows), normalizers)| {
-                vectors::dispatch(|| {
-                    let rows = d_rows
-                        .chunks_exact_mut(self.experts)
-                        .zip(rows.chunks_exact(self.experts));
-                    for ((d_row, row), &z) in rows.zip(normalizers) {
-                        let mean = vectors::dot(d_row, row);
-                        for (d, p) in d_row.iter_mut().zip(row) {
-                            *d = p * (*d - mean + z_scale * z);
-                        }
-                    }
-                });
+                logit_gradients(d_rows, rows, normalizers, z_scale, self.experts);
             });
+    }
+}
+
+vectorized! {
+    fn softmax_rows(rows: &mut [f32], normalizers: &mut [f32], experts: usize) {
+        for (row, normalizer) in rows.chunks_exact_mut(experts).zip(normalizers) {
+            *normalizer = vectors::softmax(row);
+        }
+    }
+
+    fn logit_gradients(
+        d_rows: &mut [f32],
+        rows: &[f32],
+        normalizers: &[f32],
+        z_scale: f32,
+        experts: usize,
+    ) {
+        let rows = d_rows.chunks_exact_mut(experts).zip(rows.chunks_exact(experts));
+        for ((d_row, row), &z) in rows.zip(normalizers) {
+            let mean = vectors::dot(d_row, row);
+            for (d, p) in d_row.iter_mut().zip(row) {
+                *d = p * (*d - mean + z_scale * z);
+            }
+        }
     }
 }

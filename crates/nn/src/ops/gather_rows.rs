@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, SplitTape, Tape, TensorFromVec};
+use dfdx::tensor::{Cpu, Tape, TensorFromVec};
 use dfdx::tensor_ops::GatherTo;
 
+use rayon::prelude::*;
+
 use super::buffers::Buffer;
-use super::{taped, vectors};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::tensors::tensor;
 use crate::{Device, Error, Matrix};
 
@@ -44,12 +46,10 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     tape: &mut T,
 ) -> Result<Matrix<D>, Error> {
     let index = index_tensor(x.device(), rows.iter().map(|&row| row as usize).collect())?;
-    let (y, rest) = taped(x, tape)
+    let y = taped(&x.enter(tape)?, tape)
         .try_gather(index)
-        .map_err(Error::device)?
-        .split_tape();
-    *tape = rest;
-    Ok(y)
+        .map_err(Error::device)?;
+    Matrix::leave(y, tape)
 }
 
 /// An index vector on the device.
@@ -61,31 +61,38 @@ pub(crate) fn index_tensor<D: Device>(
     TensorFromVec::<usize>::try_tensor_from_vec(device, index, (length,)).map_err(Error::device)
 }
 
+vectorized! {
+    fn add_rows_back(dx: &mut [f32], rows: &[u32], dy: &[f32], width: usize) {
+        for (&row, dy) in rows.iter().zip(dy.chunks_exact(width.max(1))) {
+            vectors::add(&mut dx[row as usize * width..][..width], dy);
+        }
+    }
+}
+
+/// Rows of one task.
+const ROWS: usize = 512;
+
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
     x: &Matrix<Cpu>,
     rows: &Arc<[u32]>,
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
     let width = x.shape().1;
-    let values = Buffer::of(x);
-    let mut out = Vec::with_capacity(rows.len() * width);
-    for &row in rows.iter() {
-        out.extend_from_slice(&values[row as usize * width..][..width]);
-    }
+    let mut out = Buffer::scratch(rows.len() * width);
+    out.par_chunks_mut(ROWS * width.max(1))
+        .zip(rows.par_chunks(ROWS))
+        .for_each(|(out, rows)| {
+            for (out, &row) in out.chunks_exact_mut(width).zip(rows) {
+                out.copy_from_slice(&x.values()[row as usize * width..][..width]);
+            }
+        });
     let y = tensor(x.device(), out, (rows.len(), width))?;
     if T::OWNS_TAPE {
         let (y_ghost, x_ghost, rows) = (y.ghost(), x.ghost(), rows.clone());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
-            vectors::dispatch(|| {
-                for (i, &row) in rows.iter().enumerate() {
-                    vectors::add(
-                        &mut dx[row as usize * width..][..width],
-                        &dy[i * width..][..width],
-                    );
-                }
-            });
+            let dy = y_ghost.take(gradients)?;
+            let dx = x_ghost.gradient(gradients)?;
+            add_rows_back(dx, &rows, &dy, width);
             Ok(())
         });
     }

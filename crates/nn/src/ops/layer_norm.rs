@@ -1,12 +1,15 @@
 //! Layer normalisation of x, or of x + residual, with an optional ReLU.
 
-use dfdx::shapes::{Axis, HasShape};
+use std::sync::Arc;
+
+use dfdx::shapes::Axis;
 use dfdx::tensor::{Cpu, SplitTape, Tape};
 use dfdx::tensor_ops::{BroadcastTo, TryAdd, TryMul};
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
-use super::{taped, vectors};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::tensor;
 use crate::{Device, Error, Matrix, Vector};
@@ -66,19 +69,19 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     activation: Activation,
     tape: &mut T,
 ) -> Result<Normalized<D>, Error> {
-    let mut stream = taped(x, tape);
+    let shape = *x.shape();
+    let (x, scale, shift) = (x.enter(tape)?, scale.enter(tape)?, shift.enter(tape)?);
+    let residual = residual.map(|residual| residual.enter(tape)).transpose()?;
+    let mut stream = taped(&x, tape);
     if let Some(residual) = residual {
-        stream = stream.try_add(residual.clone()).map_err(Error::device)?;
+        stream = stream.try_add(residual).map_err(Error::device)?;
     }
     let (stream, rest) = stream.split_tape();
     *tape = rest;
-    let shape = *x.shape();
     let scale = scale
-        .clone()
         .try_broadcast_like::<_, Axis<0>>(&shape)
         .map_err(Error::device)?;
     let shift = shift
-        .clone()
         .try_broadcast_like::<_, Axis<0>>(&shape)
         .map_err(Error::device)?;
     let mut y = taped(&stream, tape)
@@ -89,8 +92,9 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     if activation == Activation::Relu {
         y = y.try_relu().map_err(Error::device)?;
     }
-    let (y, rest) = y.split_tape();
-    *tape = rest;
+    let y = Matrix::leave(y, tape)?;
+    let stream = taped(&stream, tape);
+    let stream = Matrix::leave(stream, tape)?;
     Ok(Normalized { stream, y })
 }
 
@@ -106,66 +110,128 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     if width == 0 || rows == 0 {
         return composed(x, residual, scale, shift, activation, tape);
     }
-    let (scale_values, shift_values) = (crate::read(scale), crate::read(shift));
-    let mut stream_values = crate::read(x);
-    let residual_values = residual.map(Buffer::of);
-    let mut out = vec![0.0; rows * width];
-    let mut moments = vec![(0.0f32, 0.0f32); rows]; // mean, 1 / deviation
-    out.par_chunks_mut(ROWS * width)
-        .zip(stream_values.par_chunks_mut(ROWS * width))
-        .zip(moments.par_chunks_mut(ROWS))
-        .enumerate()
-        .for_each(|(block, ((out, stream), moments))| {
-            vectors::dispatch(|| {
-                if let Some(residual) = &residual_values {
-                    vectors::add(stream, &residual[block * ROWS * width..]);
-                }
-                for ((out, s), moments) in out
-                    .chunks_exact_mut(width)
-                    .zip(stream.chunks_exact(width))
-                    .zip(moments)
-                {
-                    *moments = normalize_row(out, s, &scale_values, &shift_values, activation);
-                }
-            });
-        });
     let stream = match residual {
-        Some(_) => tensor(x.device(), stream_values, (rows, width))?,
+        Some(residual) => {
+            let sum = super::add::sum_of(x.values(), residual.values());
+            tensor(x.device(), sum, (rows, width))?
+        }
         None => x.clone(),
     };
+    let mut out = Buffer::scratch(rows * width);
+    let mut moments = Buffer::scratch(2 * rows); // by row: mean, 1 / deviation
+    out.par_chunks_mut(ROWS * width)
+        .zip(stream.values().par_chunks(ROWS * width))
+        .zip(moments.par_chunks_mut(2 * ROWS))
+        .for_each(|((out, stream), moments)| {
+            let (scale, shift) = (scale.values(), shift.values());
+            normalize_rows(out, stream, moments, scale, shift, activation);
+        });
     let y = tensor(x.device(), out, (rows, width))?;
     if T::OWNS_TAPE {
         let residual_ghosts = residual.map(|residual| (x.ghost(), residual.ghost()));
         let (stream_ghost, y_ghost) = (stream.ghost(), y.ghost());
         let (scale_ghost, shift_ghost) = (scale.ghost(), shift.ghost());
-        let stream = stream.clone();
+        let saved = Saved {
+            stream: stream.share(),
+            moments,
+            scale: scale.share(),
+            shift: shift.share(),
+            activation,
+        };
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let saved = Saved {
-                stream: Buffer::of(&stream),
-                moments,
-                scale: scale_values,
-                shift: shift_values,
-                activation,
-            };
+            let dy = y_ghost.take(gradients)?;
             // Without a residual the stream is x itself, and its gradient is added to in place.
-            let d_stream = &mut **gradients.get_or_alloc_mut(&stream_ghost)?;
-            let (d_scale, d_shift) = saved.backward(d_stream, &dy);
+            let (d_scale, d_shift) = saved.backward(stream_ghost.gradient(gradients)?, &dy);
             if let Some((x, residual)) = residual_ghosts {
-                let d_stream = std::mem::take(d_stream);
-                add_into(gradients.get_or_alloc_mut(&x)?, &d_stream);
-                add_into(gradients.get_or_alloc_mut(&residual)?, &d_stream);
+                let d_stream = stream_ghost.take(gradients)?;
+                x.add(gradients, d_stream.clone())?;
+                residual.add(gradients, d_stream)?;
             }
-            add_into(gradients.get_or_alloc_mut(&scale_ghost)?, &d_scale);
-            add_into(gradients.get_or_alloc_mut(&shift_ghost)?, &d_shift);
+            vectors::add_all(scale_ghost.gradient(gradients)?, &d_scale);
+            vectors::add_all(shift_ghost.gradient(gradients)?, &d_shift);
             Ok(())
         });
     }
     Ok(Normalized { stream, y })
 }
 
-fn add_into(to: &mut [f32], from: &[f32]) {
-    vectors::dispatch(|| vectors::add(to, from));
+vectorized! {
+    fn normalize_rows(
+        out: &mut [f32],
+        stream: &[f32],
+        moments: &mut [f32],
+        scale: &[f32],
+        shift: &[f32],
+        activation: Activation,
+    ) {
+        let width = scale.len();
+        for ((out, s), moments) in out
+            .chunks_exact_mut(width)
+            .zip(stream.chunks_exact(width))
+            .zip(moments.chunks_exact_mut(2))
+        {
+            let (mean, inverse) = normalize_row(out, s, scale, shift, activation);
+            moments.copy_from_slice(&[mean, inverse]);
+        }
+    }
+
+    /// Adds to the gradients of the stream, of scale and of shift; `scratch` is two rows.
+    fn backward_rows(
+        d_stream: &mut [f32],
+        dy: &[f32],
+        rows: SavedRows<'_>,
+        d_scale: &mut [f32],
+        d_shift: &mut [f32],
+        scratch: &mut [f32],
+    ) {
+        let width = rows.scale.len();
+        let (normal, d_normal) = scratch.split_at_mut(width);
+        for (((d_stream, dy), s), moments) in d_stream
+            .chunks_exact_mut(width)
+            .zip(dy.chunks_exact(width))
+            .zip(rows.stream.chunks_exact(width))
+            .zip(rows.moments.chunks_exact(2))
+        {
+            let (mean, inverse) = (moments[0], moments[1]);
+            for (x, s) in normal.iter_mut().zip(s) {
+                *x = (s - mean) * inverse;
+            }
+            d_normal.copy_from_slice(dy);
+            if rows.activation == Activation::Relu {
+                for (((g, x), scale), shift) in
+                    d_normal.iter_mut().zip(&*normal).zip(rows.scale).zip(rows.shift)
+                {
+                    *g = if x * scale + shift > 0.0 { *g } else { 0.0 };
+                }
+            }
+            for ((((g, x), scale), d_scale), d_shift) in d_normal
+                .iter_mut()
+                .zip(&*normal)
+                .zip(rows.scale)
+                .zip(&mut *d_scale)
+                .zip(&mut *d_shift)
+            {
+                *d_scale += *g * x;
+                *d_shift += *g;
+                *g *= scale;
+            }
+            let mean_d = vectors::sum(d_normal) / width as f32;
+            let mean_dx = vectors::dot(d_normal, normal) / width as f32;
+            for ((to, g), x) in d_stream.iter_mut().zip(&*d_normal).zip(&*normal) {
+                *to += (g - mean_d - x * mean_dx) * inverse;
+            }
+        }
+    }
+}
+
+/// What the backward pass of some rows needs of the forward one.
+#[derive(Clone, Copy)]
+struct SavedRows<'a> {
+    stream: &'a [f32],
+    moments: &'a [f32],
+    scale: &'a [f32],
+    shift: &'a [f32],
+    activation: Activation,
 }
 
 #[inline(always)]
@@ -192,10 +258,11 @@ fn normalize_row(
 }
 
 struct Saved {
-    stream: Buffer,
-    moments: Vec<(f32, f32)>,
-    scale: Vec<f32>,
-    shift: Vec<f32>,
+    stream: Arc<Buffer>,
+    /// By row: mean, 1 / deviation.
+    moments: Buffer,
+    scale: Arc<Buffer>,
+    shift: Arc<Buffer>,
     activation: Activation,
 }
 
@@ -203,53 +270,31 @@ impl Saved {
     /// Adds to the stream's gradient; gives back those of scale and shift.
     fn backward(&self, d_stream: &mut [f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let width = self.scale.len();
-        let blocks = self.moments.len().div_ceil(ROWS);
-        let mut partials = vec![0.0; blocks * 2 * width]; // by block: d_scale, d_shift
+        let blocks = self.moments.len().div_ceil(2 * ROWS);
+        let mut partials = Buffer::zeros(blocks * 4 * width); // by block: d_scale, d_shift, scratch
         d_stream
             .par_chunks_mut(ROWS * width)
             .zip(dy.par_chunks(ROWS * width))
-            .zip(partials.par_chunks_mut(2 * width))
-            .enumerate()
-            .for_each(|(block, ((d_stream, dy), partial))| {
-                vectors::dispatch(|| self.backward_block(block, d_stream, dy, partial));
+            .zip(self.stream.par_chunks(ROWS * width))
+            .zip(self.moments.par_chunks(2 * ROWS))
+            .zip(partials.par_chunks_mut(4 * width))
+            .for_each(|((((d_stream, dy), stream), moments), partial)| {
+                let rows = SavedRows {
+                    stream,
+                    moments,
+                    scale: &self.scale,
+                    shift: &self.shift,
+                    activation: self.activation,
+                };
+                let (d_scale, rest) = partial.split_at_mut(width);
+                let (d_shift, scratch) = rest.split_at_mut(width);
+                backward_rows(d_stream, dy, rows, d_scale, d_shift, scratch);
             });
         let mut totals = vec![0.0; 2 * width];
-        for partial in partials.chunks_exact(2 * width) {
-            add_into(&mut totals, partial);
+        for partial in partials.chunks_exact(4 * width) {
+            vectors::add_all(&mut totals, &partial[..2 * width]);
         }
         let d_shift = totals.split_off(width);
         (totals, d_shift)
-    }
-
-    #[inline(always)]
-    fn backward_block(&self, block: usize, d_stream: &mut [f32], dy: &[f32], partial: &mut [f32]) {
-        let width = self.scale.len();
-        let (d_scale, d_shift) = partial.split_at_mut(width);
-        let mut d_normal = vec![0.0; width];
-        let mut normal = vec![0.0; width];
-        for (i, (d_stream, dy)) in d_stream
-            .chunks_exact_mut(width)
-            .zip(dy.chunks_exact(width))
-            .enumerate()
-        {
-            let row = block * ROWS + i;
-            let (mean, inverse) = self.moments[row];
-            let s = &self.stream[row * width..(row + 1) * width];
-            for c in 0..width {
-                let x = (s[c] - mean) * inverse;
-                let y = x * self.scale[c] + self.shift[c];
-                let kept = self.activation == Activation::Identity || y > 0.0;
-                let g = if kept { dy[c] } else { 0.0 };
-                d_scale[c] += g * x;
-                d_shift[c] += g;
-                normal[c] = x;
-                d_normal[c] = g * self.scale[c];
-            }
-            let mean_d = vectors::sum(&d_normal) / width as f32;
-            let mean_dx = vectors::dot(&d_normal, &normal) / width as f32;
-            for c in 0..width {
-                d_stream[c] += (d_normal[c] - mean_d - normal[c] * mean_dx) * inverse;
-            }
-        }
     }
 }

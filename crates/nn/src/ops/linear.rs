@@ -1,15 +1,14 @@
 //! x W + b.
 
-use dfdx::shapes::Axis;
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, SplitTape, Tape};
+use dfdx::shapes::{Axis, HasShape};
+use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::{BroadcastTo, TryAdd, TryMatMul};
 
 use super::buffers::Buffer;
-use super::products::{self, Strided};
+use super::products::{self, Start, Strided};
 use super::taped;
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{Tensor, tensor};
 use crate::{Device, Error, Matrix, Vector};
 
 /// x W + b for x [N, inputs], `weight` [inputs, outputs], `bias` `[outputs]`: [N, outputs].
@@ -33,19 +32,50 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     bias: Option<&Vector<D>>,
     tape: &mut T,
 ) -> Result<Matrix<D>, Error> {
-    let mut y = taped(x, tape)
-        .try_matmul(weight.clone())
-        .map_err(Error::device)?;
+    let (x, weight) = (x.enter(tape)?, weight.enter(tape)?);
+    let bias = bias.map(|bias| bias.enter(tape)).transpose()?;
+    let mut y = taped(&x, tape).try_matmul(weight).map_err(Error::device)?;
     if let Some(bias) = bias {
         let bias = bias
-            .clone()
             .try_broadcast_like::<_, Axis<0>>(y.shape())
             .map_err(Error::device)?;
         y = y.try_add(bias).map_err(Error::device)?;
     }
-    let (y, rest) = y.split_tape();
-    *tape = rest;
-    Ok(y)
+    Matrix::leave(y, tape)
+}
+
+/// x W + b for x [rows, inputs] and W [inputs, outputs].
+pub(crate) fn forward(
+    x: &[f32],
+    weight: &[f32],
+    bias: Option<&[f32]>,
+    (rows, inputs, outputs): (usize, usize, usize),
+) -> Buffer {
+    let mut out = Buffer::scratch(rows * outputs);
+    products::multiply_rows(
+        &mut out,
+        Strided::new(x, rows, inputs),
+        Strided::new(weight, inputs, outputs),
+        bias.map_or(Start::Zero, Start::Row),
+    );
+    out
+}
+
+/// dy W^T, the gradient of x.
+pub(crate) fn input_gradient(
+    dy: &[f32],
+    weight: &[f32],
+    (rows, inputs, outputs): (usize, usize, usize),
+) -> Buffer {
+    let mut dx = Buffer::scratch(rows * inputs);
+    let transposed = products::transpose(weight, inputs, outputs);
+    products::multiply_rows(
+        &mut dx,
+        Strided::new(dy, rows, outputs),
+        Strided::new(&transposed, outputs, inputs),
+        Start::Zero,
+    );
+    dx
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -55,33 +85,19 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
     let ((rows, inputs), (_, outputs)) = (*x.shape(), *weight.shape());
-    let x_values = Buffer::of(x);
-    let w_values = Buffer::of(weight);
-    let mut out = match bias {
-        Some(bias) => crate::read(bias).repeat(rows),
-        None => vec![0.0; rows * outputs],
-    };
-    products::multiply_rows(
-        &mut out,
-        Strided::new(&x_values, rows, inputs),
-        Strided::new(&w_values, inputs, outputs),
-        true,
-    );
+    let sizes = (rows, inputs, outputs);
+    let out = forward(x.values(), weight.values(), bias.map(Tensor::values), sizes);
     let y = tensor(x.device(), out, (rows, outputs))?;
     if T::OWNS_TAPE {
         let (y_ghost, x_ghost, w_ghost) = (y.ghost(), x.ghost(), weight.ghost());
         let bias_ghost = bias.map(|bias| bias.ghost());
-        let x = x.clone();
-        drop(x_values);
+        let (x, w) = (x.share(), weight.share());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
-            let transposed = Strided::new(&w_values, inputs, outputs).transposed();
-            products::multiply_rows(dx, Strided::new(&dy, rows, outputs), transposed, true);
-            let dw = gradients.get_or_alloc_mut(&w_ghost)?;
-            products::add_transposed_product(dw, &Buffer::of(&x), &dy, rows);
+            let dy = y_ghost.take(gradients)?;
+            x_ghost.add(gradients, input_gradient(&dy, &w, sizes))?;
+            products::add_transposed_product(w_ghost.gradient(gradients)?, &x, &dy, rows);
             if let Some(bias) = bias_ghost {
-                products::add_column_sums(gradients.get_or_alloc_mut(&bias)?, &dy);
+                products::add_column_sums(bias.gradient(gradients)?, &dy);
             }
             Ok(())
         });

@@ -2,16 +2,17 @@
 
 use std::sync::Arc;
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Cpu, SplitTape, Tape, Tensor};
+use dfdx::shapes::Axis;
+use dfdx::tensor::{Cpu, SplitTape, Tape};
 use dfdx::tensor_ops::{BroadcastTo, GatherTo, TryAdd, TryConcatAlong, TryMul};
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gather_rows::{check_indices, index_tensor};
-use super::{taped, vectors};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{Raw, Tensor, raw, tensor};
 use crate::{Device, Error, Matrix, Vector};
 
 /// Dense channels of a packed batch. Cloning is cheap.
@@ -130,26 +131,24 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     let rows = codes
         .first()
         .map_or_else(|| dense.rows(0), |codes| codes.len());
-    let mut parts: Vec<Matrix<D>> = Vec::new();
+    let mut parts: Vec<Raw<(usize, usize), D>> = Vec::new();
     for (table, codes) in tables.iter().zip(codes) {
-        parts.push(super::gather_rows::composed(table, codes, tape)?);
+        parts.push(super::gather_rows::composed(table, codes, tape)?.enter(tape)?);
     }
     if dense.width() > 0 {
         parts.push(composed_dense(device, dense, fill, rows, tape)?);
     }
     let mut parts = parts.into_iter();
     let Some(first) = parts.next() else {
-        return tensor(device, Vec::new(), (rows, 0));
+        return tensor(device, vec![], (rows, 0));
     };
-    let mut joined: Tensor<(usize, usize), f32, D, T> = taped(&first, tape);
+    let mut joined: dfdx::tensor::Tensor<(usize, usize), f32, D, T> = taped(&first, tape);
     for part in parts {
         joined = (joined, part)
             .try_concat_along(Axis::<1>)
             .map_err(Error::device)?;
     }
-    let (joined, rest) = joined.split_tape();
-    *tape = rest;
-    Ok(joined)
+    Matrix::leave(joined, tape)
 }
 
 /// Dense values and flags: constants, plus fill^T spread to the hidden places.
@@ -159,7 +158,7 @@ fn composed_dense<D: Device, T: Tape<f32, D>>(
     fill: Option<&Vector<D>>,
     rows: usize,
     tape: &mut T,
-) -> Result<Matrix<D>, Error> {
+) -> Result<Raw<(usize, usize), D>, Error> {
     let width = dense.width();
     let mut constant = vec![0.0; rows * width];
     let none = vec![0.0; dense.maskable.len()];
@@ -179,7 +178,7 @@ fn composed_dense<D: Device, T: Tape<f32, D>>(
         );
         hidden[row * width + channel] = 1.0;
     }
-    let constant = tensor(device, constant, (rows, width))?;
+    let constant = raw(device, constant, (rows, width))?;
     let Some(fill) = fill else {
         return Ok(constant);
     };
@@ -195,8 +194,8 @@ fn composed_dense<D: Device, T: Tape<f32, D>>(
             .unwrap_or(0)
     };
     let index = index_tensor(device, (0..width).map(place).collect())?;
-    let hidden = tensor(device, hidden, (rows, width))?;
-    let spread = taped(fill, tape)
+    let hidden = raw(device, hidden, (rows, width))?;
+    let spread = taped(&fill.enter(tape)?, tape)
         .try_gather(index)
         .and_then(|fill| fill.try_broadcast_like::<_, Axis<0>>(&(rows, width)))
         .and_then(|fill| fill.try_mul(hidden))
@@ -222,21 +221,20 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let dims: Vec<usize> = tables.iter().map(|table| table.shape().1).collect();
     let embedded: usize = dims.iter().sum();
     let width = embedded + dense.width();
-    let values: Vec<Buffer> = tables.iter().map(|table| Buffer::of(table)).collect();
-    let fill_values = fill.map(crate::read).unwrap_or_default();
-    let mut out = vec![0.0; rows * width];
+    let fill_values = fill.map(Tensor::values).unwrap_or_default();
+    let mut out = Buffer::scratch(rows * width);
     out.par_chunks_mut(ROWS * width.max(1))
         .enumerate()
         .for_each(|(block, out)| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let row = block * ROWS + i;
                 let mut rest = &mut *out;
-                for ((table, &dim), codes) in values.iter().zip(&dims).zip(codes) {
+                for ((table, &dim), codes) in tables.iter().zip(&dims).zip(codes) {
                     let (to, after) = rest.split_at_mut(dim);
-                    to.copy_from_slice(&table[codes[row] as usize * dim..][..dim]);
+                    to.copy_from_slice(&table.values()[codes[row] as usize * dim..][..dim]);
                     rest = after;
                 }
-                dense.write_row(row, &fill_values, rest);
+                dense.write_row(row, fill_values, rest);
             }
         });
     let y = tensor(device, out, (rows, width))?;
@@ -246,22 +244,14 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let fill_ghost = fill.map(|fill| fill.ghost());
         let (codes, dense) = (codes.to_vec(), dense.clone());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
+            let dy = y_ghost.take(gradients)?;
             // One table may serve several channels: their gradients add up in the order of channels.
             for ((ghost, codes), (start, dim)) in table_ghosts.iter().zip(&codes).zip(spans(&dims))
             {
-                let table = gradients.get_or_alloc_mut(ghost)?;
-                vectors::dispatch(|| {
-                    for (&code, dy) in codes.iter().zip(dy.chunks_exact(width)) {
-                        vectors::add(
-                            &mut table[code as usize * dim..][..dim],
-                            &dy[start..][..dim],
-                        );
-                    }
-                });
+                add_by_code(ghost.gradient(gradients)?, codes, &dy[start..], width, dim);
             }
             if let (Some(ghost), false) = (fill_ghost, dense.masked.is_empty()) {
-                let fill = gradients.get_or_alloc_mut(&ghost)?;
+                let fill = ghost.gradient(gradients)?;
                 for (masked, dy) in dense
                     .masked
                     .chunks_exact(dense.maskable.len())
@@ -276,6 +266,16 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         });
     }
     Ok(y)
+}
+
+vectorized! {
+    /// Adds to the row of each code the first `dim` values of its row of `dy`, whose rows begin `stride`
+    /// values apart.
+    fn add_by_code(table: &mut [f32], codes: &[u32], dy: &[f32], stride: usize, dim: usize) {
+        for (&code, dy) in codes.iter().zip(dy.chunks(stride)) {
+            vectors::add(&mut table[code as usize * dim..][..dim], &dy[..dim]);
+        }
+    }
 }
 
 /// First column and width of each table's part.

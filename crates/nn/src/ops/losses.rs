@@ -1,12 +1,12 @@
 //! Losses by task over the labelled samples (NaN = no label), and sums of losses.
 
-use dfdx::shapes::{Axis, HasShape};
-use dfdx::tensor::{Gradients, OwnedTape, PutTape, SplitTape, Tape};
-use dfdx::tensor_ops::{Backward, SumTo, TryAdd, TryMul, TrySub};
+use dfdx::shapes::Axis;
+use dfdx::tensor::{Gradients, NoneTape, OwnedTape, PutTape, Tape};
+use dfdx::tensor_ops::{SumTo, TryAdd, TryMul, TrySub};
 
 use super::taped;
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{raw, tensor};
 use crate::{Device, Error, Matrix, Scalar, Vector};
 
 /// Binary cross-entropy with logits, by column: for logits [B, K] and row-major labels [B, K] in [0, 1]
@@ -68,14 +68,12 @@ pub fn weighted_sum<D: Device, T: Tape<f32, D>>(
         &[losses.shape().0],
         &[weights.len()],
     )?;
-    let weights = tensor(losses.device(), weights.to_vec(), *losses.shape())?;
-    let total = taped(losses, tape)
+    let weights = raw(losses.device(), weights.to_vec(), *losses.shape())?;
+    let total = taped(&losses.enter(tape)?, tape)
         .try_mul(weights)
         .and_then(|products| products.try_sum::<(), Axis<0>>())
         .map_err(Error::device)?;
-    let (total, rest) = total.split_tape();
-    *tape = rest;
-    Ok(total)
+    Scalar::leave(total, tape)
 }
 
 /// Sum of weight * loss over scalars. Without terms it is 0.
@@ -84,18 +82,17 @@ pub fn sum<D: Device, T: Tape<f32, D>>(
     terms: &[(&Scalar<D>, f32)],
     tape: &mut T,
 ) -> Result<Scalar<D>, Error> {
-    let mut total = tensor(device, vec![0.0], ())?.put_tape(std::mem::take(tape));
-    for (term, weight) in terms {
-        let scaled = (*term)
-            .clone()
+    let entered = terms.iter().map(|(term, _)| term.enter(tape));
+    let entered = entered.collect::<Result<Vec<_>, _>>()?;
+    let mut total = taped(&raw(device, vec![0.0], ())?, tape);
+    for (term, (_, weight)) in entered.into_iter().zip(terms) {
+        let scaled = term
             .put_tape(T::default())
             .try_mul(*weight)
             .map_err(Error::device)?;
         total = total.try_add(scaled).map_err(Error::device)?;
     }
-    let (total, rest) = total.split_tape();
-    *tape = rest;
-    Ok(total)
+    Scalar::leave(total, tape)
 }
 
 /// Runs the tape backwards from `loss`; the gradients of all leaf tensors come out.
@@ -103,7 +100,7 @@ pub fn backward<D: Device>(
     loss: Scalar<D>,
     tape: OwnedTape<f32, D>,
 ) -> Result<Gradients<f32, D>, Error> {
-    loss.put_tape(tape).try_backward().map_err(Error::device)
+    <D as crate::HostAccess>::backward(loss, tape)
 }
 
 fn keep_nan_max(x: f64) -> f64 {
@@ -151,7 +148,7 @@ fn mean_by_task<D: Device, T: Tape<f32, D>>(
 
 /// A vector `[K]` with the given values whose gradient to x [B, K] is `slopes`, on any device: the values
 /// are constant, and (x - x0) * slopes, which is 0, carries the gradient.
-fn with_gradient<D: Device, T: Tape<f32, D>>(
+pub(super) fn with_gradient<D: Device, T: Tape<f32, D>>(
     x: &Matrix<D>,
     slopes: Vec<f32>,
     values: Vec<f32>,
@@ -162,15 +159,14 @@ fn with_gradient<D: Device, T: Tape<f32, D>>(
     if !T::OWNS_TAPE {
         return Ok(values);
     }
-    let slopes = tensor(x.device(), slopes, *x.shape())?;
-    let constant = tensor(x.device(), D::read(x), *x.shape())?;
-    let carrier = taped(x, tape)
+    let values = values.enter(&mut NoneTape)?;
+    let slopes = raw(x.device(), slopes, *x.shape())?;
+    let constant = raw(x.device(), D::read(x), *x.shape())?;
+    let carrier = taped(&x.enter(tape)?, tape)
         .try_sub(constant)
         .and_then(|zero| zero.try_mul(slopes))
         .and_then(|zero| zero.try_sum::<(usize,), Axis<0>>())
         .and_then(|zero| zero.try_add(values))
         .map_err(Error::device)?;
-    let (y, rest) = carrier.split_tape();
-    *tape = rest;
-    Ok(y)
+    Vector::leave(carrier, tape)
 }

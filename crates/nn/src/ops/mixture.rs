@@ -1,6 +1,6 @@
 //! What mixtures of experts share: gate, dispatch, combination and their gradients, whatever an expert is.
 
-use dfdx::shapes::{Axis, HasShape};
+use dfdx::shapes::Axis;
 use dfdx::tensor::{Cpu, CpuError, Gradients, SplitTape, Tape};
 use dfdx::tensor_ops::{
     BroadcastTo, LogSumExpTo, ReshapeTo, SelectTo, SumTo, TryAdd, TryDiv, TryMatMul, TryMul,
@@ -9,10 +9,10 @@ use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gate::{Gate, MoeOptions};
-use super::products::{self, Strided, StridedMut, multiply};
+use super::products::{self, Start, Strided, StridedMut, multiply};
 use super::routing::{Block, Routing, chosen_mask};
 use super::taped;
-use crate::tensors::tensor;
+use crate::tensors::{Raw, raw, tensor};
 use crate::{Device, Error, Matrix, Scalar};
 
 /// Result of a mixture.
@@ -39,8 +39,9 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
 ) -> Result<MoeOutput<D>, Error> {
     let (tokens, experts) = (x.shape().0, gate.shape().1);
     let device = x.device();
-    let (logits, rest) = taped(x, tape)
-        .try_matmul(gate.clone())
+    let gate = gate.enter(tape)?;
+    let (logits, rest) = taped(&x.enter(tape)?, tape)
+        .try_matmul(gate)
         .map_err(Error::device)?
         .split_tape();
     *tape = rest;
@@ -51,13 +52,13 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
     *tape = rest;
     // The choice is made in host memory; it has no gradient.
     let host = Gate {
-        probabilities: Buffer::from_values(&D::read(&p)),
+        probabilities: p.as_vec().into(),
         normalizers: vec![0.0; tokens],
         tokens,
         experts,
     };
     let (chosen, served, routing) = chosen_mask(&host, options);
-    let chosen = tensor(device, chosen, (tokens, experts))?;
+    let chosen = raw(device, chosen, (tokens, experts))?;
     let mut share = taped(&p, tape).try_mul(chosen).map_err(Error::device)?;
     if options.top_k > 1 {
         let (kept, rest) = share.split_tape();
@@ -70,44 +71,46 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
         *tape = rest;
         share = taped(&kept, tape).try_div(total).map_err(Error::device)?;
     }
-    let served = tensor(device, served, (tokens, experts))?;
+    let served = raw(device, served, (tokens, experts))?;
     let (share, rest) = share.try_mul(served).map_err(Error::device)?.split_tape();
     *tape = rest;
-    let mut y = tensor(device, vec![0.0; tokens * x.shape().1], *x.shape())?;
+    let mut y: Option<Raw<(usize, usize), D>> = None;
     for e in 0..experts {
         let out = expert(x, e, tape)?;
-        if e == 0 {
-            y = tensor(device, vec![0.0; tokens * out.shape().1], *out.shape())?;
-        }
+        let shape = *out.shape();
+        let out = out.enter(tape)?;
         let column = super::gather_rows::index_tensor(device, vec![e; tokens])?;
         let weight = taped(&share, tape)
             .try_select::<(usize,), (usize,)>(column)
-            .and_then(|weight| weight.try_broadcast_like::<_, Axis<1>>(out.shape()))
+            .and_then(|weight| weight.try_broadcast_like::<_, Axis<1>>(&shape))
             .map_err(Error::device)?;
         let (weight, rest) = weight.split_tape();
         *tape = rest;
-        let sum = taped(&out, tape)
-            .try_mul(weight)
-            .and_then(|out| out.try_add(y))
-            .map_err(Error::device)?;
+        let mut sum = taped(&out, tape).try_mul(weight).map_err(Error::device)?;
+        if let Some(before) = y {
+            sum = sum.try_add(before).map_err(Error::device)?;
+        }
         let (sum, rest) = sum.split_tape();
         *tape = rest;
-        y = sum;
+        y = Some(sum);
     }
+    let y = match y {
+        Some(y) => Matrix::leave(taped(&y, tape), tape)?,
+        None => return Err(Error::value("mixture", "experts", "at least 1", 0)),
+    };
     let scale = experts as f64 / tokens.max(1) as f64;
     let shares = routing
         .shares()
         .iter()
         .map(|share| (share * scale) as f32)
         .collect();
-    let shares = tensor(device, shares, (experts,))?;
+    let shares = raw(device, shares, (experts,))?;
     let balance = taped(&p, tape)
         .try_sum::<(usize,), Axis<0>>()
         .and_then(|means| means.try_mul(shares))
         .and_then(|means| means.try_sum::<(), Axis<0>>())
         .map_err(Error::device)?;
-    let (balance, rest) = balance.split_tape();
-    *tape = rest;
+    let balance = Scalar::leave(balance, tape)?;
     let z = taped(&logits, tape)
         .try_logsumexp::<(usize,), Axis<1>>()
         .and_then(|z| z.try_square())
@@ -115,8 +118,7 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
         .and_then(|z| z.try_mul(1.0 / tokens.max(1) as f32))
         .and_then(|z| z.try_reshape_like(&()))
         .map_err(Error::device)?;
-    let (z, rest) = z.split_tape();
-    *tape = rest;
+    let z = Scalar::leave(z, tape)?;
     Ok(MoeOutput {
         y,
         balance,
@@ -153,12 +155,9 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     + 'static,
 ) -> Result<MoeOutput<Cpu>, Error> {
     let ((tokens, width), experts) = (*x.shape(), gate_weight.shape().1);
-    let x_values = Buffer::of(x);
-    let gate_values = Buffer::of(gate_weight);
-    let gate = Gate::new(&x_values, &gate_values, tokens, experts);
+    let gate = Gate::new(x.values(), gate_weight.values(), tokens, experts);
     let routing = Routing::new(&gate, options);
-    let sorted = routing.gather(&x_values, width);
-    drop(x_values);
+    let sorted = routing.gather(x.values(), width);
     let (rows, state) = forward(&routing, &sorted);
     let device = x.device();
     let y = tensor(
@@ -178,16 +177,19 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     let (counts, dropped) = (routing.counts.clone(), routing.dropped());
     if T::OWNS_TAPE {
         let (y_ghost, balance_ghost, z_ghost) = (y.ghost(), balance.ghost(), z.ghost());
-        let (x_ghost, gate_ghost, x) = (x.ghost(), gate_weight.ghost(), x.clone());
+        let (x_ghost, gate_ghost) = (x.ghost(), gate_weight.ghost());
+        let (x, gate_values) = (x.share(), gate_weight.share());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let balance_slope = gradients.get_or_alloc_mut(&balance_ghost)?[0];
-            let z_slope = gradients.get_or_alloc_mut(&z_ghost)?[0];
+            let dy = y_ghost.take(gradients)?;
+            let balance_slope = balance_ghost.gradient(gradients)?[0];
+            let z_slope = z_ghost.gradient(gradients)?[0];
             let (d_rows, d_weights) = routing.combine_backward(&dy, &rows, outputs);
             let scale = f64::from(balance_slope) * experts as f64 / tokens.max(1) as f64;
             let d_balance: Vec<f32> = shares.iter().map(|f| (f * scale) as f32).collect();
             let mut d_gate = Buffer::scratch(tokens * experts);
-            products::fill_rows(&mut d_gate, Some(&d_balance), experts);
+            d_gate
+                .chunks_exact_mut(experts)
+                .for_each(|row| row.copy_from_slice(&d_balance));
             routing.add_weight_gradients(&mut d_gate, &d_weights, &gate);
             gate.logit_gradients(&mut d_gate, z_slope);
             let d_sorted = backward(
@@ -199,13 +201,17 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
                 state,
                 gradients,
             )?;
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
-            routing.add_back(dx, &d_sorted, width);
-            let transposed = Strided::new(&gate_values, width, experts).transposed();
-            products::multiply_rows(dx, Strided::new(&d_gate, tokens, experts), transposed, true);
-            let d_gate_weight = gradients.get_or_alloc_mut(&gate_ghost)?;
-            products::add_transposed_product(d_gate_weight, &Buffer::of(&x), &d_gate, tokens);
-            Ok(())
+            let d_gate_weight = gate_ghost.gradient(gradients)?;
+            products::add_transposed_product(d_gate_weight, &x, &d_gate, tokens);
+            let mut dx = Buffer::scratch(tokens * width);
+            products::multiply_rows(
+                &mut dx,
+                Strided::new(&d_gate, tokens, experts),
+                Strided::new(&gate_values, width, experts).transposed(),
+                Start::Zero,
+            );
+            routing.add_back(&mut dx, &d_sorted, width);
+            x_ghost.add(gradients, dx)
         });
     }
     Ok(MoeOutput {
@@ -259,13 +265,4 @@ pub(crate) fn add_expert_products(
         let y = Strided::new(&y[start * b..end * b], end - start, b);
         multiply(StridedMut::new(out, columns, b), x.transposed(), y, true);
     });
-}
-
-/// Bias gradients of all experts: `out[e] += ` the column sums of y_e, out [E, b].
-pub(crate) fn add_expert_sums(out: &mut [f32], y: &[f32], width: usize, starts: &[usize]) {
-    out.par_chunks_exact_mut(width)
-        .enumerate()
-        .for_each(|(expert, out)| {
-            products::add_column_sums(out, &y[starts[expert] * width..starts[expert + 1] * width]);
-        });
 }

@@ -1,6 +1,7 @@
 //! Mixture of linear projections (the projections of MoE-MSA): y = sum over the chosen experts of weight * x W_e.
 
-use dfdx::shapes::HasShape;
+use std::sync::Arc;
+
 use dfdx::tensor::{Cpu, Tape};
 use rayon::prelude::*;
 
@@ -10,7 +11,7 @@ use super::mixture::{
     ExpertsBackward, MoeOutput, add_expert_products, composed_mixture, fused_mixture, split_blocks,
 };
 use super::moe_ffn::select;
-use super::products::{Strided, StridedMut, multiply};
+use super::products::{Start, Strided, multiply_from};
 use super::routing::Routing;
 use crate::error::check_shape;
 use crate::{Cube, Device, Error, Matrix};
@@ -70,7 +71,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             format!("{:?} and {outputs}", x.shape()),
         ));
     }
-    let values = Buffer::of(weight);
+    let values = weight.share();
     let ghost = weight.ghost();
     let forward = |routing: &Routing, sorted: &[f32]| {
         let blocks = routing.blocks();
@@ -85,12 +86,12 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
                     outputs,
                 );
                 let x = Strided::new(&sorted[block.start * inputs..], block.rows, inputs);
-                multiply(StridedMut::new(out, block.rows, outputs), x, w, false);
+                multiply_from(out, x, w, Start::Zero);
             });
         (rows, values)
     };
     let backward = move |experts: ExpertsBackward<'_>,
-                         values: Buffer,
+                         values: Arc<Buffer>,
                          gradients: &mut dfdx::tensor::Gradients<f32, Cpu>| {
         let ExpertsBackward {
             routing,
@@ -109,14 +110,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
                     outputs,
                 );
                 let d_rows = Strided::new(&d_rows[block.start * outputs..], block.rows, outputs);
-                multiply(
-                    StridedMut::new(out, block.rows, inputs),
-                    d_rows,
-                    w.transposed(),
-                    false,
-                );
+                multiply_from(out, d_rows, w.transposed(), Start::Zero);
             });
-        let d_weight = gradients.get_or_alloc_mut(&ghost)?;
+        let d_weight = ghost.gradient(gradients)?;
         add_expert_products(
             d_weight,
             sorted,

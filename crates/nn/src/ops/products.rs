@@ -7,12 +7,33 @@
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
-use super::vectors;
+use super::vectors::{self, vectorized};
 
-/// Rows of the result that one task computes.
-pub(crate) const ROWS: usize = 128;
+/// Rows of the result that one task computes, by the rows of the whole.
+pub(crate) fn block_rows(rows: usize) -> usize {
+    if rows < 1024 { 64 } else { UNPACKED_ROWS }
+}
+
+/// What a product is added to.
+#[derive(Clone, Copy)]
+pub(crate) enum Start<'a> {
+    /// Nothing: what stood in the result is overwritten.
+    Zero,
+    /// What stands in the result.
+    Own,
+    /// The same row everywhere.
+    Row(&'a [f32]),
+}
+
 /// The longest inner dimension of one gemm call.
 const INNER: usize = 512;
+/// Values of an operand that gemm copies into its own order, in panels that it fills up to [`PANEL`]
+/// rows: below 64 KiB, small beside a core's cache.
+const PACKED: usize = 12_000;
+/// See [`PACKED`].
+const PANEL: usize = 8;
+/// gemm copies a row-major left operand of more rows than this.
+const UNPACKED_ROWS: usize = 128;
 
 /// A matrix inside of a slice, with a distance between rows and one between columns.
 #[derive(Clone, Copy)]
@@ -133,6 +154,7 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
         (a.rows, b.columns, b.rows),
         "sizes of a product"
     );
+    crate::profile::multiplied(out.rows, out.columns, a.columns);
     #[cfg(test)]
     MULTIPLIED.set(MULTIPLIED.get() + out.rows * out.columns * a.columns);
     if out.rows == 0 || out.columns == 0 {
@@ -143,8 +165,9 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
             row[..out.columns].fill(0.0);
         }
     }
-    for start in (0..a.columns).step_by(INNER) {
-        let inner = INNER.min(a.columns - start);
+    let longest = longest_inner(a, b);
+    for start in (0..a.columns).step_by(longest) {
+        let inner = longest.min(a.columns - start);
         // SAFETY: `fits` held for the three matrices when they were made (transposing keeps it), their
         // sizes agree (asserted above), start + inner <= a.columns, and `out` is borrowed mutably, so
         // it overlaps neither operand; its rows do not overlap (asserted when made).
@@ -174,24 +197,60 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
     }
 }
 
-/// `out = a b` or `out += a b` for a dense `out`, in blocks of rows on the threads of the pool.
-pub(crate) fn multiply_rows(out: &mut [f32], a: Strided<'_>, b: Strided<'_>, accumulate: bool) {
+/// The inner dimension of one gemm call, so that what it copies of either operand stays small.
+fn longest_inner(a: Strided<'_>, b: Strided<'_>) -> usize {
+    let copied = |copies: bool, side: usize| if copies { side + PANEL } else { 1 };
+    let of_a = copied(a.column_stride != 1 || a.rows > UNPACKED_ROWS, a.rows);
+    let of_b = copied(b.column_stride != 1, b.columns);
+    (PACKED / of_a.max(of_b).max(1)).clamp(64, INNER)
+}
+
+/// `out = start + a b` for a dense `out`, in blocks of rows on the threads of the pool.
+pub(crate) fn multiply_rows(out: &mut [f32], a: Strided<'_>, b: Strided<'_>, start: Start<'_>) {
     let columns = b.columns;
     assert_eq!(out.len(), a.rows * columns, "size of a product");
     if out.is_empty() {
         return;
     }
-    out.par_chunks_mut(ROWS * columns)
+    let block_rows = block_rows(a.rows);
+    out.par_chunks_mut(block_rows * columns)
         .enumerate()
         .for_each(|(block, out)| {
             let rows = out.len() / columns;
-            multiply(
-                StridedMut::new(out, rows, columns),
-                a.row_block(block * ROWS, rows),
-                b,
-                accumulate,
-            );
+            let a = a.row_block(block * block_rows, rows);
+            multiply_from(out, a, b, start);
         });
+}
+
+/// `out = start + a b` for a dense `out`, on the calling thread.
+pub(crate) fn multiply_from(out: &mut [f32], a: Strided<'_>, b: Strided<'_>, start: Start<'_>) {
+    let accumulate = matches!(start, Start::Own);
+    multiply(StridedMut::new(out, a.rows, b.columns), a, b, accumulate);
+    if let Start::Row(row) = start {
+        add_row(out, row);
+    }
+}
+
+/// The transpose of a dense matrix: what is multiplied by many times is faster with its rows in order.
+pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Buffer {
+    let mut out = Buffer::scratch(rows * columns);
+    transpose_into(&mut out, values, rows, columns);
+    out
+}
+
+/// See [`transpose`].
+pub(crate) fn transpose_into(out: &mut [f32], values: &[f32], rows: usize, columns: usize) {
+    assert_eq!((out.len(), values.len()), (rows * columns, rows * columns));
+    const TILE: usize = 16;
+    for top in (0..rows).step_by(TILE) {
+        let height = TILE.min(rows - top);
+        for column in 0..columns {
+            let to = &mut out[column * rows + top..][..height];
+            for (i, to) in to.iter_mut().enumerate() {
+                *to = values[(top + i) * columns + column];
+            }
+        }
+    }
 }
 
 /// Weight gradient: `out += x^T y` for x [N, inputs], y [N, outputs], both dense.
@@ -228,17 +287,15 @@ pub(crate) fn add_transposed_product(out: &mut [f32], x: &[f32], y: &[f32], rows
                 false,
             );
         });
-    vectors::dispatch(|| {
-        for partial in partials.chunks(out.len()) {
-            vectors::add(out, partial);
-        }
-    });
+    for partial in partials.chunks(out.len()) {
+        vectors::add_all(out, partial);
+    }
 }
 
 /// The same with threads on blocks of inputs: for few rows, or for results too large for partial sums.
 fn add_transposed_product_by_inputs(out: &mut [f32], x: &[f32], y: &[f32], rows: usize) {
     let (inputs, outputs) = (x.len() / rows, y.len() / rows);
-    let block = inputs.div_ceil(4).clamp(16, ROWS);
+    let block = inputs.div_ceil(4).clamp(16, 128);
     let transposed = Strided::new(x, rows, inputs).transposed();
     let y = Strided::new(y, rows, outputs);
     out.par_chunks_mut(block * outputs)
@@ -261,21 +318,23 @@ pub(crate) fn add_column_sums(out: &mut [f32], y: &[f32]) {
     out.par_chunks_mut(BLOCK)
         .enumerate()
         .for_each(|(block, out)| {
-            vectors::dispatch(|| {
-                for row in y.chunks_exact(columns) {
-                    vectors::add(out, &row[block * BLOCK..]);
-                }
-            });
+            add_rows_to(out, y, block * BLOCK, columns);
         });
 }
 
-/// Sets every row of `out` to `row`, or to zeros.
-pub(crate) fn fill_rows(out: &mut [f32], row: Option<&[f32]>, columns: usize) {
-    match row {
-        Some(row) => out
-            .chunks_exact_mut(columns)
-            .for_each(|to| to.copy_from_slice(row)),
-        None => out.fill(0.0),
+vectorized! {
+    /// Adds `row` to every row of `out`.
+    fn add_row(out: &mut [f32], row: &[f32]) {
+        for to in out.chunks_exact_mut(row.len().max(1)) {
+            vectors::add(to, row);
+        }
+    }
+
+    /// `out += ` the sum over rows of y of the values from `start` on.
+    pub(crate) fn add_rows_to(out: &mut [f32], y: &[f32], start: usize, columns: usize) {
+        for row in y.chunks_exact(columns) {
+            vectors::add(out, &row[start..]);
+        }
     }
 }
 
@@ -323,7 +382,7 @@ mod tests {
             let (a, b) = (Strided::new(&a, m, k), Strided::new(&b, k, n));
             let mut out = vec![f32::NAN; m * n];
             if n > 0 {
-                multiply_rows(&mut out, a, b, false);
+                multiply_rows(&mut out, a, b, Start::Zero);
                 assert_close(&out, &expected, "product");
             }
             multiply(StridedMut::new(&mut out, m, n), a, b, false);

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gate::{Gate, MoeOptions};
-use super::vectors;
+use super::vectors::{self, vectorized};
 
 /// A choice that no expert serves (over capacity).
 const DROPPED: u32 = u32::MAX;
@@ -43,10 +43,22 @@ impl Routing {
         let k = options.top_k;
         let mut experts = vec![0u32; gate.tokens * k];
         let mut weights = vec![0.0f32; gate.tokens * k];
-        for (token, row) in gate.probabilities.chunks_exact(gate.experts).enumerate() {
-            let span = token * k..(token + 1) * k;
-            choose(row, &mut experts[span.clone()], &mut weights[span]);
-        }
+        gate.probabilities
+            .par_chunks(TOKENS * gate.experts)
+            .zip(experts.par_chunks_mut(TOKENS * k))
+            .zip(weights.par_chunks_mut(TOKENS * k))
+            .for_each(|((rows, experts), weights)| {
+                if k == 1 {
+                    return choose_one(rows, experts, weights, gate.experts);
+                }
+                for ((row, experts), weights) in rows
+                    .chunks_exact(gate.experts)
+                    .zip(experts.chunks_exact_mut(k))
+                    .zip(weights.chunks_exact_mut(k))
+                {
+                    choose(row, experts, weights);
+                }
+            });
         let mut counts = vec![0u32; gate.experts];
         for &expert in &experts {
             counts[expert as usize] += 1;
@@ -99,13 +111,18 @@ impl Routing {
 
     /// Blocks of rows in order; each holds rows of one expert.
     pub(crate) fn blocks(&self) -> Vec<Block> {
+        self.chunks(BLOCK)
+    }
+
+    /// The same with at most `length` rows each.
+    pub(crate) fn chunks(&self, length: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
         for (expert, pair) in self.starts.windows(2).enumerate() {
-            for start in (pair[0]..pair[1]).step_by(BLOCK) {
+            for start in (pair[0]..pair[1]).step_by(length) {
                 blocks.push(Block {
                     expert,
                     start,
-                    rows: BLOCK.min(pair[1] - start),
+                    rows: length.min(pair[1] - start),
                 });
             }
         }
@@ -127,38 +144,25 @@ impl Routing {
     }
 
     /// By token the weighted sum of its served rows of y [R, d]: [N, d].
-    pub(crate) fn combine(&self, y: &[f32], width: usize, tokens: usize) -> Vec<f32> {
-        let mut out = vec![0.0; tokens * width];
-        self.spread(&mut out, y, width, |choice| self.weights[choice]);
+    pub(crate) fn combine(&self, y: &[f32], width: usize, tokens: usize) -> Buffer {
+        let mut out = Buffer::zeros(tokens * width);
+        self.spread(&mut out, y, width, Some(&self.weights));
         out
     }
 
     /// `out += ` the sum of each token's served rows of dx [R, d].
     pub(crate) fn add_back(&self, out: &mut [f32], dx: &[f32], width: usize) {
-        self.spread(out, dx, width, |_| 1.0);
+        self.spread(out, dx, width, None);
     }
 
-    fn spread(
-        &self,
-        out: &mut [f32],
-        rows: &[f32],
-        width: usize,
-        weight: impl Fn(usize) -> f32 + Sync,
-    ) {
+    fn spread(&self, out: &mut [f32], rows: &[f32], width: usize, weights: Option<&[f32]>) {
+        let k = self.top_k;
         out.par_chunks_mut(TOKENS * width)
+            .zip(self.rows.par_chunks(TOKENS * k))
             .enumerate()
-            .for_each(|(block, out)| {
-                vectors::dispatch(|| {
-                    for (i, out) in out.chunks_exact_mut(width).enumerate() {
-                        let first = (block * TOKENS + i) * self.top_k;
-                        for choice in first..first + self.top_k {
-                            if self.rows[choice] != DROPPED {
-                                let row = self.rows[choice] as usize * width;
-                                vectors::add_scaled(out, weight(choice), &rows[row..][..width]);
-                            }
-                        }
-                    }
-                });
+            .for_each(|(block, (out, places))| {
+                let weights = weights.map(|weights| &weights[block * TOKENS * k..]);
+                add_served_rows(out, rows, places, weights, width);
             });
     }
 
@@ -170,24 +174,20 @@ impl Routing {
         width: usize,
     ) -> (Buffer, Vec<f32>) {
         let mut d_rows = Buffer::scratch(y.len());
-        let mut d_by_row = vec![0.0; self.served()];
+        let mut d_by_row = Buffer::scratch(self.served());
         d_rows
             .par_chunks_mut(TOKENS * width)
             .zip(y.par_chunks(TOKENS * width))
             .zip(d_by_row.par_chunks_mut(TOKENS))
             .zip(self.choices.par_chunks(TOKENS))
             .for_each(|(((d_rows, y), d_weights), choices)| {
-                vectors::dispatch(|| {
-                    let rows = d_rows.chunks_exact_mut(width).zip(y.chunks_exact(width));
-                    for (((d_row, y), d_weight), &choice) in rows.zip(d_weights).zip(choices) {
-                        let dy = &dy[choice as usize / self.top_k * width..][..width];
-                        let weight = self.weights[choice as usize];
-                        *d_weight = vectors::dot(dy, y);
-                        for (d, dy) in d_row.iter_mut().zip(dy) {
-                            *d = weight * dy;
-                        }
-                    }
-                });
+                let from = Chosen {
+                    dy,
+                    weights: &self.weights,
+                    choices,
+                    top_k: self.top_k,
+                };
+                served_row_gradients(d_rows, d_weights, y, from, width);
             });
         let d_weight = |&row: &u32| {
             if row == DROPPED {
@@ -224,6 +224,68 @@ impl Routing {
                 .sum();
             for (&expert, d) in experts.iter().zip(d_weights) {
                 d_row[expert as usize] += (d - mean) / total;
+            }
+        }
+    }
+}
+
+/// Where the gradients of served rows come from.
+#[derive(Clone, Copy)]
+struct Chosen<'a> {
+    /// Gradients of the outputs, [N, d].
+    dy: &'a [f32],
+    weights: &'a [f32],
+    /// Choice of each row.
+    choices: &'a [u32],
+    top_k: usize,
+}
+
+vectorized! {
+    /// The largest probability of each row of `count`, the lower expert first among equals.
+    fn choose_one(rows: &[f32], experts: &mut [u32], weights: &mut [f32], count: usize) {
+        for ((row, expert), weight) in rows.chunks_exact(count).zip(experts).zip(weights) {
+            *weight = vectors::maximum(row);
+            *expert = row.iter().position(|p| p == weight).unwrap_or_default() as u32;
+        }
+    }
+
+    /// Adds to each token the rows at its `places`, times their weights.
+    fn add_served_rows(
+        out: &mut [f32],
+        rows: &[f32],
+        places: &[u32],
+        weights: Option<&[f32]>,
+        width: usize,
+    ) {
+        let k = places.len() / (out.len() / width).max(1);
+        for (token, out) in out.chunks_exact_mut(width).enumerate() {
+            for choice in token * k..(token + 1) * k {
+                if places[choice] != DROPPED {
+                    let row = &rows[places[choice] as usize * width..][..width];
+                    match weights {
+                        Some(weights) => vectors::add_scaled(out, weights[choice], row),
+                        None => vectors::add(out, row),
+                    }
+                }
+            }
+        }
+    }
+
+    /// The gradients of some served rows and of their weights.
+    fn served_row_gradients(
+        d_rows: &mut [f32],
+        d_weights: &mut [f32],
+        y: &[f32],
+        from: Chosen<'_>,
+        width: usize,
+    ) {
+        let rows = d_rows.chunks_exact_mut(width).zip(y.chunks_exact(width));
+        for (((d_row, y), d_weight), &choice) in rows.zip(d_weights).zip(from.choices) {
+            let dy = &from.dy[choice as usize / from.top_k * width..][..width];
+            let weight = from.weights[choice as usize];
+            *d_weight = vectors::dot(dy, y);
+            for (d, dy) in d_row.iter_mut().zip(dy) {
+                *d = weight * dy;
             }
         }
     }

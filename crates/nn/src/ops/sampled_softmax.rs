@@ -12,10 +12,11 @@ use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gather_rows::{check_indices, index_tensor};
-use super::products::{self, Strided};
-use super::{taped, vectors};
+use super::products::{self, Start, Strided};
+use super::taped;
+use super::vectors::{self, vectorized};
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{raw, tensor};
 use crate::{Device, Error, Matrix, Scalar};
 
 /// What a row of hidden states is told apart from.
@@ -70,13 +71,13 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
 ) -> Result<Scalar<D>, Error> {
     let ((rows, width), samples) = (*x.shape(), candidates.samples.len());
     let device = x.device();
-    let ones = tensor(device, vec![1.0; rows], (rows, 1))?;
-    let extended = (taped(x, tape), ones)
+    let ones = raw(device, vec![1.0; rows], (rows, 1))?;
+    let extended = (taped(&x.enter(tape)?, tape), ones)
         .try_concat_along(Axis::<1>)
         .map_err(Error::device)?;
     let (extended, rest) = extended.split_tape();
     *tape = rest;
-    let own = super::gather_rows::composed(classes, &candidates.targets, tape)?;
+    let own = super::gather_rows::composed(classes, &candidates.targets, tape)?.enter(tape)?;
     let own = taped(&own, tape)
         .try_mul(extended.clone())
         .and_then(|products| products.try_sum::<(usize,), Axis<1>>())
@@ -84,7 +85,7 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         .map_err(Error::device)?;
     let (own, rest) = own.split_tape();
     *tape = rest;
-    let sampled = super::gather_rows::composed(classes, &candidates.samples, tape)?;
+    let sampled = super::gather_rows::composed(classes, &candidates.samples, tape)?.enter(tape)?;
     let sampled: Tensor<(usize, usize), f32, D, T> = taped(&sampled, tape)
         .try_permute::<(usize, usize), Axes2<1, 0>>()
         .map_err(Error::device)?;
@@ -103,7 +104,7 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         corrections.push(*log_count);
         corrections.extend(sample_corrections(candidates, target));
     }
-    let corrections = tensor(device, corrections, (rows, samples + 1))?;
+    let corrections = raw(device, corrections, (rows, samples + 1))?;
     let (sampled, rest) = sampled.split_tape();
     *tape = rest;
     let loss = (taped(&own, tape), sampled)
@@ -117,9 +118,7 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         .and_then(|losses: Tensor<(usize,), f32, D, T>| losses.try_mul(-1.0 / rows as f32))
         .and_then(|losses| losses.try_sum::<(), Axis<0>>())
         .map_err(Error::device)?;
-    let (loss, rest) = loss.split_tape();
-    *tape = rest;
-    Ok(loss)
+    Scalar::leave(loss, tape)
 }
 
 /// What is taken off the logits of the sampled classes in a row whose own class is `target`.
@@ -137,7 +136,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     tape: &mut T,
 ) -> Result<Scalar<Cpu>, Error> {
     let ((rows, width), samples) = (*x.shape(), candidates.samples.len());
-    let (hidden, weights) = (Buffer::of(x), Buffer::of(classes));
+    let (hidden, weights) = (x.share(), classes.share());
     let class = |row: u32| weights[row as usize * (width + 1)..][..width + 1].split_at(width);
     let mut sampled = Buffer::scratch(samples * width);
     for (to, &row) in sampled.chunks_exact_mut(width).zip(&*candidates.samples) {
@@ -149,7 +148,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         &mut p,
         Strided::new(&hidden, rows, width),
         Strided::new(&sampled, samples, width).transposed(),
-        false,
+        Start::Zero,
     );
     let biases: Vec<f32> = candidates
         .samples
@@ -162,22 +161,18 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         .zip(own.par_chunks_mut(ROWS))
         .enumerate()
         .for_each(|(block, (logits, own))| {
-            vectors::dispatch(|| {
-                for (i, own) in own.iter_mut().enumerate() {
-                    let row = block * ROWS + i;
-                    let (weight, bias) = class(candidates.targets[row]);
-                    let logit = vectors::dot(&hidden[row * width..][..width], weight) + bias[0]
-                        - candidates.target_log_counts[row];
-                    let logits = &mut logits[i * samples..][..samples];
-                    let corrections = sample_corrections(candidates, candidates.targets[row]);
-                    for ((value, bias), correction) in
-                        logits.iter_mut().zip(&biases).zip(corrections)
-                    {
-                        *value += bias - correction;
-                    }
-                    *own = softmax_with(logits, logit);
+            for (i, own) in own.iter_mut().enumerate() {
+                let row = block * ROWS + i;
+                let (weight, bias) = class(candidates.targets[row]);
+                let logit = vectors::dot(&hidden[row * width..][..width], weight) + bias[0]
+                    - candidates.target_log_counts[row];
+                let logits = &mut logits[i * samples..][..samples];
+                let corrections = sample_corrections(candidates, candidates.targets[row]);
+                for ((value, bias), correction) in logits.iter_mut().zip(&biases).zip(corrections) {
+                    *value += bias - correction;
                 }
-            });
+                *own = softmax_with(logits, logit);
+            }
         });
     let total: f64 = own.iter().map(|(_, loss)| f64::from(*loss)).sum();
     let y = tensor(x.device(), vec![(total / rows as f64) as f32], ())?;
@@ -185,17 +180,17 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let (y_ghost, x_ghost, classes_ghost) = (y.ghost(), x.ghost(), classes.ghost());
         let candidates = candidates.clone();
         tape.add_backward_op(move |gradients| {
-            let factor = gradients.get_or_alloc_mut(&y_ghost)?[0] / rows as f32;
+            let factor = y_ghost.gradient(gradients)?[0] / rows as f32;
             let mut d_logits = p;
             d_logits.iter_mut().for_each(|p| *p *= factor);
             let d_own: Vec<f32> = own.iter().map(|(p, _)| factor * (p - 1.0)).collect();
 
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
+            let dx = x_ghost.gradient(gradients)?;
             products::multiply_rows(
                 dx,
                 Strided::new(&d_logits, rows, samples),
                 Strided::new(&sampled, samples, width),
-                true,
+                Start::Own,
             );
             for ((dx, d), &row) in dx
                 .chunks_exact_mut(width)
@@ -209,7 +204,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             products::add_transposed_product(&mut d_sampled, &d_logits, &hidden, rows);
             let mut d_biases = vec![0.0; samples];
             products::add_column_sums(&mut d_biases, &d_logits);
-            let d_classes = gradients.get_or_alloc_mut(&classes_ghost)?;
+            let d_classes = classes_ghost.gradient(gradients)?;
             let mut add = |row: u32, factor: f32, weight: &[f32], bias: f32| {
                 let to = &mut d_classes[row as usize * (width + 1)..][..width + 1];
                 vectors::add_scaled(&mut to[..width], factor, weight);
@@ -237,25 +232,26 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     Ok(y)
 }
 
-/// Replaces logits by their probabilities beside one more; gives the probability of that one, and
-/// -ln of it.
-#[inline(always)]
-fn softmax_with(logits: &mut [f32], own: f32) -> (f32, f32) {
-    // NaN must come through: `f32::max` would drop it.
-    let largest = vectors::maximum(logits);
-    let largest = if own > largest || own.is_nan() {
-        own
-    } else {
-        largest
-    };
-    for value in logits.iter_mut() {
-        *value = vectors::exp(*value - largest);
+vectorized! {
+    /// Replaces logits by their probabilities beside one more; gives the probability of that one, and
+    /// -ln of it.
+    fn softmax_with(logits: &mut [f32], own: f32) -> (f32, f32) {
+        // NaN must come through: `f32::max` would drop it.
+        let largest = vectors::maximum(logits);
+        let largest = if own > largest || own.is_nan() {
+            own
+        } else {
+            largest
+        };
+        for value in logits.iter_mut() {
+            *value = vectors::exp(*value - largest);
+        }
+        let of_own = vectors::exp(own - largest);
+        let total = vectors::sum(logits) + of_own;
+        let scale = 1.0 / total;
+        for value in logits.iter_mut() {
+            *value *= scale;
+        }
+        (of_own * scale, largest + total.ln() - own)
     }
-    let of_own = vectors::exp(own - largest);
-    let total = vectors::sum(logits) + of_own;
-    let scale = 1.0 / total;
-    for value in logits.iter_mut() {
-        *value *= scale;
-    }
-    (of_own * scale, largest + total.ln() - own)
 }

@@ -1,15 +1,13 @@
 //! Max-pooling over the rows of each sequence.
 
-use dfdx::shapes::HasShape;
-use dfdx::tensor::{Cpu, SplitTape, Tape};
+use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::{GatherTo, ReshapeTo, TryMul};
 use rayon::prelude::*;
 
-use super::buffers::Buffer;
 use super::gather_rows::index_tensor;
 use super::taped;
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{raw, tensor};
 use crate::{Device, Error, Matrix, Offsets};
 
 /// The largest value of each column over the rows of each sequence of x [N, d]: [B, d]. The first of
@@ -75,16 +73,14 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         .iter()
         .map(|&row| if row == NONE { 0.0 } else { 1.0 })
         .collect();
-    let kept = tensor(x.device(), kept, (offsets.sequences(), width))?;
-    let y = taped(x, tape)
+    let kept = raw(x.device(), kept, (offsets.sequences(), width))?;
+    let y = taped(&x.enter(tape)?, tape)
         .try_reshape_like(&(rows * width,))
         .and_then(|flat| flat.try_gather(index))
         .and_then(|flat| flat.try_reshape_like(&(offsets.sequences(), width)))
         .and_then(|y| y.try_mul(kept))
         .map_err(Error::device)?;
-    let (y, rest) = y.split_tape();
-    *tape = rest;
-    Ok(y)
+    Matrix::leave(y, tape)
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -93,8 +89,8 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     tape: &mut T,
 ) -> Result<Matrix<Cpu>, Error> {
     let width = x.shape().1;
-    let values = Buffer::of(x);
-    let winners = largest_rows(&values, width, offsets);
+    let values = x.values();
+    let winners = largest_rows(values, width, offsets);
     let value = |(i, &row): (usize, &u32)| {
         if row == NONE {
             0.0
@@ -102,14 +98,14 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             values[row as usize * width + i % width]
         }
     };
-    let out = winners.iter().enumerate().map(value).collect();
+    let out: Vec<f32> = winners.iter().enumerate().map(value).collect();
     let y = tensor(x.device(), out, (offsets.sequences(), width))?;
     if T::OWNS_TAPE {
         let (y_ghost, x_ghost) = (y.ghost(), x.ghost());
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let dx = gradients.get_or_alloc_mut(&x_ghost)?;
-            for (i, (&row, dy)) in winners.iter().zip(&dy).enumerate() {
+            let dy = y_ghost.take(gradients)?;
+            let dx = x_ghost.gradient(gradients)?;
+            for (i, (&row, dy)) in winners.iter().zip(dy.iter()).enumerate() {
                 if row != NONE {
                     dx[row as usize * width + i % width] += dy;
                 }

@@ -1,15 +1,90 @@
 //! Loops over f32 slices, compiled for AVX-512, AVX2 and the baseline, and chosen at run time.
-//! The bits are the same on all three: sums run over sixteen fixed lanes.
+//! The bits are the same on all three: sums run over sixteen fixed lanes, and nothing is contracted.
 
-/// Runs `work`, whose inlined loops are compiled for the best instruction set of this processor.
+/// The instruction sets that loops are compiled for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Avx512,
+    Avx2,
+    Baseline,
+}
+
+/// The best one of this processor.
 #[inline(always)]
-pub(crate) fn dispatch<R>(work: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(work)
+pub(crate) fn level() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let has512 = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq");
+        if has512 {
+            return Level::Avx512;
+        }
+        if is_x86_feature_detected!("avx2") {
+            return Level::Avx2;
+        }
+    }
+    Level::Baseline
+}
+
+/// Defines functions whose bodies, with all that is inlined into them, are compiled once for each
+/// [`Level`]; a call runs the best one. (A closure would do only as long as the compiler inlines it.)
+macro_rules! vectorized {
+    ($($(#[$doc:meta])* $visible:vis fn $name:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $output:ty)? $body:block)*) => {
+        $(
+            $(#[$doc])*
+            $visible fn $name($($argument: $kind),*) $(-> $output)? {
+                #[inline(always)]
+                fn body($($argument: $kind),*) $(-> $output)? $body
+
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx512f,avx512vl,avx512bw,avx512dq")]
+                fn avx512($($argument: $kind),*) $(-> $output)? {
+                    body($($argument),*)
+                }
+
+                #[cfg(target_arch = "x86_64")]
+                #[target_feature(enable = "avx2")]
+                fn avx2($($argument: $kind),*) $(-> $output)? {
+                    body($($argument),*)
+                }
+
+                match $crate::ops::vectors::level() {
+                    // SAFETY: this level is given only where the processor has those instructions.
+                    #[cfg(target_arch = "x86_64")]
+                    $crate::ops::vectors::Level::Avx512 => unsafe { avx512($($argument),*) },
+                    // SAFETY: as above.
+                    #[cfg(target_arch = "x86_64")]
+                    $crate::ops::vectors::Level::Avx2 => unsafe { avx2($($argument),*) },
+                    _ => body($($argument),*),
+                }
+            }
+        )*
+    };
+}
+pub(crate) use vectorized;
+
+vectorized! {
+    /// `to += from`.
+    pub(crate) fn add_all(to: &mut [f32], from: &[f32]) {
+        add(to, from);
+    }
+
+    /// `to += factor * from`.
+    pub(crate) fn add_all_scaled(to: &mut [f32], factor: f32, from: &[f32]) {
+        add_scaled(to, factor, from);
+    }
+
+    /// Scalar product of two slices of one length.
+    pub(crate) fn dot_all(a: &[f32], b: &[f32]) -> f32 {
+        dot(a, b)
+    }
 }
 
 const LANES: usize = 16;
 
-/// Adds up `value(i)` for i in 0..length over sixteen lanes, then the lanes in order.
+/// Adds up `value(i)` for i in 0..length over sixteen lanes, then the lanes by halves.
 #[inline(always)]
 pub(crate) fn sum_of(length: usize, value: impl Fn(usize) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
@@ -25,10 +100,20 @@ pub(crate) fn sum_of(length: usize, value: impl Fn(usize) -> f32) -> f32 {
     for i in whole..length {
         total += value(i);
     }
-    for lane in lanes {
-        total += lane;
+    total + sum_of_lanes(lanes)
+}
+
+/// Halves are added until one number is left: a short chain of additions.
+#[inline(always)]
+fn sum_of_lanes(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] += lanes[i + half];
+        }
+        half /= 2;
     }
-    total
+    lanes[0]
 }
 
 /// Sum of a slice.
@@ -54,9 +139,14 @@ pub(crate) fn maximum(x: &[f32]) -> f32 {
             *largest = larger(*largest, value);
         }
     }
-    rest.iter()
-        .chain(&lanes)
-        .fold(f32::NEG_INFINITY, |a, &b| larger(a, b))
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = larger(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    rest.iter().fold(lanes[0], |a, &b| larger(a, b))
 }
 
 #[inline(always)]
@@ -141,7 +231,8 @@ mod tests {
         for length in [0usize, 1, 15, 16, 17, 100] {
             let x: Vec<f32> = (0..length).map(|i| i as f32).collect();
             let expected = (length * length.saturating_sub(1) / 2) as f32;
-            assert_eq!(dispatch(|| sum(&x)), expected);
+            assert_eq!(sum(&x), expected);
+            assert_eq!(dot_all(&x, &vec![1.0; length]), expected);
             assert_eq!(maximum(&x), x.last().copied().unwrap_or(f32::NEG_INFINITY));
         }
     }
@@ -153,13 +244,19 @@ mod tests {
         assert!(maximum(&x).is_nan());
     }
 
+    vectorized! {
+        fn wide_softmax(x: &mut [f32]) -> f32 {
+            softmax(x)
+        }
+    }
+
     #[test]
     fn the_same_bits_with_and_without_wide_instructions() {
         let x: Vec<f32> = (0..777)
             .map(|i| ((i * 7919) % 1000) as f32 / 137.0 - 3.0)
             .collect();
         let (mut wide, mut plain) = (x.clone(), x);
-        let a = dispatch(|| softmax(&mut wide));
+        let a = wide_softmax(&mut wide);
         let b = softmax(&mut plain);
         assert_eq!(a.to_bits(), b.to_bits());
         assert_eq!(wide, plain);

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use dfdx::tensor::Gradients;
 use rayon::prelude::*;
 
-use crate::ops::vectors;
+use super::HostGradients;
+use crate::ops::vectors::vectorized;
 use crate::tables::RowRate;
 use crate::{Device, Error, Group, Parameters, Table, TableRows};
 
@@ -58,7 +59,8 @@ impl LearningRates {
         }
     }
 
-    fn of(&self, group: Group) -> Option<f32> {
+    /// The rate of a group.
+    pub fn of(&self, group: Group) -> Option<f32> {
         match group {
             Group::Encoder => self.encoder,
             Group::Towers => self.towers,
@@ -88,7 +90,6 @@ pub(crate) struct Moments {
 pub struct AdamW {
     config: AdamWConfig,
     pub(crate) moments: BTreeMap<String, Moments>,
-    scratch: Vec<f32>,
 }
 
 /// Values of one task.
@@ -100,7 +101,6 @@ impl AdamW {
         Self {
             config,
             moments: BTreeMap::new(),
-            scratch: Vec::new(),
         }
     }
 
@@ -114,29 +114,23 @@ impl AdamW {
         tables: &mut [(&mut Table, &TableRows<D>)],
         rates: &LearningRates,
     ) -> Result<Step, Error> {
-        let mut taken = Vec::new();
-        for parameter in parameters.iter() {
-            let rate = rates.of(parameter.group());
-            taken.push(
-                rate.map(|_| parameter.take_gradient(gradients))
-                    .transpose()?,
-            );
-        }
-        let mut row_gradients = Vec::new();
-        for (table, rows) in tables.iter() {
-            let rate = rates.of(table.group());
-            row_gradients.push(
-                rate.map(|_| D::take_gradient(gradients, &rows.leaf))
-                    .transpose()?,
-            );
-        }
-        let squares: f64 = taken
+        let used: Vec<_> = tables
             .iter()
-            .chain(&row_gradients)
-            .flatten()
-            .map(|gradient| squares(gradient))
-            .sum();
-        let gradient_norm = squares.sqrt();
+            .map(|(table, rows)| (&**table, *rows))
+            .collect();
+        let gradients = HostGradients::take(parameters, &used, gradients, rates)?;
+        self.apply(parameters, &gradients, tables, rates)
+    }
+
+    /// The same with gradients of these parameters and rows that are in host memory already.
+    pub fn apply<D: Device>(
+        &mut self,
+        parameters: &mut Parameters<D>,
+        gradients: &HostGradients,
+        tables: &mut [(&mut Table, &TableRows<D>)],
+        rates: &LearningRates,
+    ) -> Result<Step, Error> {
+        let gradient_norm = gradients.squares().sqrt();
         if !gradient_norm.is_finite() {
             return Err(Error::value(
                 "optimizer",
@@ -151,7 +145,7 @@ impl AdamW {
             }
             _ => 1.0,
         };
-        for (parameter, gradient) in parameters.iter_mut().zip(taken) {
+        for (parameter, gradient) in parameters.iter_mut().zip(gradients.parameters()) {
             let (Some(rate), Some(gradient)) = (rates.of(parameter.group()), gradient) else {
                 continue;
             };
@@ -163,11 +157,9 @@ impl AdamW {
                 continue;
             };
             let config = self.config;
-            parameter.update(&mut self.scratch, |values| {
-                moments.update(values, &gradient, scale, rate, &config)
-            });
+            parameter.update(|values| moments.update(values, gradient, scale, rate, &config));
         }
-        for ((table, rows), gradient) in tables.iter_mut().zip(&row_gradients) {
+        for ((table, rows), gradient) in tables.iter_mut().zip(gradients.rows()) {
             let (Some(learning_rate), Some(gradient)) = (rates.of(table.group()), gradient) else {
                 continue;
             };
@@ -184,20 +176,6 @@ impl AdamW {
             scale,
         })
     }
-}
-
-/// Sum of squares in a fixed order.
-fn squares(gradient: &[f32]) -> f64 {
-    let partials: Vec<f64> = gradient
-        .par_chunks(BLOCK)
-        .map(|block| {
-            let pieces = block
-                .chunks(512)
-                .map(|piece| f64::from(vectors::dispatch(|| vectors::dot(piece, piece))));
-            pieces.sum()
-        })
-        .collect();
-    partials.iter().sum()
 }
 
 impl Moments {
@@ -217,24 +195,51 @@ impl Moments {
         let second = 1.0 / (1.0 - f64::from(config.beta2).powi(steps));
         let step = (f64::from(rate) * first) as f32;
         let second = second as f32;
-        let keep = 1.0 - rate * config.weight_decay;
-        let (take1, take2, epsilon) = (1.0 - config.beta1, 1.0 - config.beta2, config.epsilon);
+        let factors = Factors {
+            scale,
+            take1: 1.0 - config.beta1,
+            take2: 1.0 - config.beta2,
+            keep: 1.0 - rate * config.weight_decay,
+            step,
+            second,
+            epsilon: config.epsilon,
+        };
         values
             .par_chunks_mut(BLOCK)
             .zip(self.mean.par_chunks_mut(BLOCK))
             .zip(self.square.par_chunks_mut(BLOCK))
             .zip(gradient.par_chunks(BLOCK))
             .for_each(|(((values, mean), square), gradient)| {
-                vectors::dispatch(|| {
-                    for (((value, m), v), g) in
-                        values.iter_mut().zip(mean).zip(square).zip(gradient)
-                    {
-                        let g = g * scale;
-                        *m += take1 * (g - *m);
-                        *v += take2 * (g * g - *v);
-                        *value = *value * keep - step * *m / ((*v * second).sqrt() + epsilon);
-                    }
-                });
+                update_block(values, mean, square, gradient, factors);
             });
+    }
+}
+
+/// What a step of AdamW multiplies by.
+#[derive(Clone, Copy)]
+struct Factors {
+    scale: f32,
+    take1: f32,
+    take2: f32,
+    keep: f32,
+    step: f32,
+    second: f32,
+    epsilon: f32,
+}
+
+vectorized! {
+    fn update_block(
+        values: &mut [f32],
+        mean: &mut [f32],
+        square: &mut [f32],
+        gradient: &[f32],
+        f: Factors,
+    ) {
+        for (((value, m), v), g) in values.iter_mut().zip(mean).zip(square).zip(gradient) {
+            let g = g * f.scale;
+            *m += f.take1 * (g - *m);
+            *v += f.take2 * (g * g - *v);
+            *value = *value * f.keep - f.step * *m / ((*v * f.second).sqrt() + f.epsilon);
+        }
     }
 }

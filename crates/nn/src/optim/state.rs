@@ -34,7 +34,7 @@ impl AdamW {
             push(format!("square/{name}"), &moments.square);
         }
         for table in tables {
-            push(format!("table/{}", table.name()), &table.state);
+            push(format!("table/{}", table.name()), table.state());
         }
         let steps = Steps {
             parameters: self
@@ -91,7 +91,7 @@ impl AdamW {
             let mut states = Vec::new();
             for table in tables.iter() {
                 let name = format!("table/{}", table.name());
-                let state = values_of(path, tensors, &name, &[table.state.len()])?;
+                let state = values_of(path, tensors, &name, &[table.state().len()])?;
                 let count = steps.tables.get(table.name()).copied();
                 states.push((
                     state,
@@ -100,7 +100,7 @@ impl AdamW {
             }
             self.moments = moments;
             for (table, (state, steps)) in tables.iter_mut().zip(states) {
-                table.state = state;
+                table.set_state(&state);
                 table.steps = steps;
             }
             Ok(())

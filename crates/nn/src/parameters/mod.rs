@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use std::marker::PhantomData;
 
 use dfdx::shapes::Shape;
-use dfdx::tensor::{Gradients, Tensor};
+use dfdx::tensor::Gradients;
 
 pub use file::{Skipped, metadata};
 pub(crate) use file::{StoredTensor, read_tensors, values_of, write_tensors};
 pub use initial::Initial;
 pub(crate) use initial::key_of;
 
-use crate::tensors::tensor;
+use crate::ops::buffers::Buffer;
+use crate::tensors::{Tensor, tensor};
 use crate::{Device, Error};
 
 /// Which learning rate, and which part of a file, a parameter belongs to.
@@ -57,9 +58,9 @@ pub type CubeHandle = Handle<(usize, usize, usize)>;
 /// The shapes that a parameter can have: 1 to 3 sizes.
 pub trait ParameterShape: Shape + sealed::Sealed {
     #[doc(hidden)]
-    fn wrap<D: Device>(tensor: Tensor<Self, f32, D>) -> Value<D>;
+    fn wrap<D: Device>(tensor: Tensor<Self, D>) -> Value<D>;
     #[doc(hidden)]
-    fn unwrap<D: Device>(value: &Value<D>) -> Option<&Tensor<Self, f32, D>>;
+    fn unwrap<D: Device>(value: &Value<D>) -> Option<&Tensor<Self, D>>;
 }
 
 mod sealed {
@@ -71,18 +72,18 @@ mod sealed {
 
 #[doc(hidden)]
 pub enum Value<D: Device> {
-    Vector(Tensor<(usize,), f32, D>),
-    Matrix(Tensor<(usize, usize), f32, D>),
-    Cube(Tensor<(usize, usize, usize), f32, D>),
+    Vector(Tensor<(usize,), D>),
+    Matrix(Tensor<(usize, usize), D>),
+    Cube(Tensor<(usize, usize, usize), D>),
 }
 
 macro_rules! parameter_shape {
     ($shape:ty, $variant:ident) => {
         impl ParameterShape for $shape {
-            fn wrap<D: Device>(tensor: Tensor<Self, f32, D>) -> Value<D> {
+            fn wrap<D: Device>(tensor: Tensor<Self, D>) -> Value<D> {
                 Value::$variant(tensor)
             }
-            fn unwrap<D: Device>(value: &Value<D>) -> Option<&Tensor<Self, f32, D>> {
+            fn unwrap<D: Device>(value: &Value<D>) -> Option<&Tensor<Self, D>> {
                 match value {
                     Value::$variant(tensor) => Some(tensor),
                     _ => None,
@@ -133,18 +134,15 @@ impl<D: Device> Parameter<D> {
         }
     }
 
-    pub(crate) fn update(&mut self, scratch: &mut Vec<f32>, change: impl FnOnce(&mut [f32])) {
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut [f32])) {
         match &mut self.value {
-            Value::Vector(tensor) => D::update(tensor, scratch, change),
-            Value::Matrix(tensor) => D::update(tensor, scratch, change),
-            Value::Cube(tensor) => D::update(tensor, scratch, change),
+            Value::Vector(tensor) => D::update(tensor, change),
+            Value::Matrix(tensor) => D::update(tensor, change),
+            Value::Cube(tensor) => D::update(tensor, change),
         }
     }
 
-    pub(crate) fn take_gradient(
-        &self,
-        gradients: &mut Gradients<f32, D>,
-    ) -> Result<Vec<f32>, Error> {
+    pub(crate) fn take_gradient(&self, gradients: &mut Gradients<f32, D>) -> Result<Buffer, Error> {
         match &self.value {
             Value::Vector(tensor) => D::take_gradient(gradients, tensor),
             Value::Matrix(tensor) => D::take_gradient(gradients, tensor),
@@ -153,11 +151,7 @@ impl<D: Device> Parameter<D> {
     }
 
     fn write(&mut self, values: &[f32]) {
-        match &mut self.value {
-            Value::Vector(tensor) => tensor.copy_from(values),
-            Value::Matrix(tensor) => tensor.copy_from(values),
-            Value::Cube(tensor) => tensor.copy_from(values),
-        }
+        self.update(|own| own.copy_from_slice(values));
     }
 }
 
@@ -223,7 +217,7 @@ impl<D: Device> Parameters<D> {
     ///
     /// # Panics
     /// If the handle is of other `Parameters`.
-    pub fn get<S: ParameterShape>(&self, handle: Handle<S>) -> &Tensor<S, f32, D> {
+    pub fn get<S: ParameterShape>(&self, handle: Handle<S>) -> &Tensor<S, D> {
         self.entries
             .get(handle.index)
             .and_then(|parameter| S::unwrap(&parameter.value))

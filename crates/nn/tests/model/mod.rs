@@ -102,7 +102,7 @@ impl Model {
         let mut parameters = Parameters::new(Cpu::default(), seed);
         let encoder = Encoder::new(&mut parameters, &config).unwrap();
         let tower = Linear::new(&mut parameters, "tower", Group::Towers, 32, 1).unwrap();
-        let table = Table::new("item", 100, 8, 1.0, RowOptimizer::LazyAdam, seed);
+        let table = Table::new("item", 100, 8, 1.0, RowOptimizer::LazyAdam, seed).unwrap();
         Self {
             parameters,
             table,

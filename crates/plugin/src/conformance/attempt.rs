@@ -191,6 +191,7 @@ impl Bench<'_> {
                 .unwrap_or(7),
             threads: how.threads.unwrap_or(1),
             device: "cpu".to_owned(),
+            profile: false,
         })
     }
 

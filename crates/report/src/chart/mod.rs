@@ -3,6 +3,7 @@
 
 pub(crate) mod heat_map;
 pub(crate) mod line_chart;
+mod plot;
 pub(crate) mod range_bar;
 pub(crate) mod scale;
 pub(crate) mod stage_graph;

@@ -107,6 +107,10 @@ fn charts_of_cell(training: &Training) -> Vec<LineChart> {
     if !is_measured_once(training) {
         charts.push(accuracy_chart(training));
     }
+    let weights = training.by_part("train", "lambda").take(HUES).enumerate();
+    let weights = weights.map(|(hue, (task, points))| line(task, points, hue, Stroke::Solid));
+    let weights = weights.collect();
+    charts.push(by_step("Task weights", "weight", Legend::Own, weights));
     charts.extend(STEADY.map(|(name, title, label)| {
         let points = training.points(name);
         let lines = points.map(|points| line("train", points, 0, Stroke::Solid));
@@ -227,7 +231,21 @@ fn charts_of_cells(cells: &[&Found<Training>], html: &mut Html) -> Vec<LineChart
         let lines = lines(&named(name), Stroke::Solid);
         charts.push(by_step(title, label, Legend::Shared, lines));
     }
+    for task in weighted_tasks(&shown) {
+        let name = format!("train/{task}/lambda");
+        let points = |training: &Training| training.points(&name).map(<[_]>::to_vec);
+        let title = format!("Task weight, {task}");
+        let lines = lines(&points, Stroke::Solid);
+        charts.push(by_step(title, "weight", Legend::Shared, lines));
+    }
     charts.into_iter().flatten().collect()
+}
+
+/// Tasks whose weight changes in any of these cells.
+fn weighted_tasks<'a>(shown: &[Group<'a>]) -> IndexSet<&'a str> {
+    let cells = shown.iter().flat_map(|(_, cells)| cells);
+    let tasks = cells.flat_map(|cell| cell.content.by_part("train", "lambda"));
+    tasks.map(|part| part.0).take(MOST_PARTS).collect()
 }
 
 fn groups<'a>(cells: &[&'a Found<Training>]) -> Vec<Group<'a>> {

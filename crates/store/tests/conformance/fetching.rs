@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use supermoe_s3_test_server::BUCKET;
 use supermoe_store::{ArtifactKind, FetchError, Fetched, Store, StoreUrl};
 
-use crate::s3_server::{self, BUCKET};
+use crate::s3_server;
 
 /// A bucket, and a store on the disk that reads inputs from it.
 struct Inputs {

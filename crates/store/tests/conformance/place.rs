@@ -40,7 +40,7 @@ impl Place {
         let objects = folder
             .path()
             .join("s3")
-            .join(s3_server::BUCKET)
+            .join(supermoe_s3_test_server::BUCKET)
             .join("team/store");
         let url =
             StoreUrl::parse("s3://bucket/team/store", folder.path()).expect("a valid address");

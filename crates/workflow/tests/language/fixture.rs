@@ -152,7 +152,8 @@ pub fn manifests() -> Vec<Manifest> {
             "params": { "type": "object", "properties": { "model": model_param, "seed": { "type": "integer", "default": 0 }, "steps": { "type": "integer", "minimum": 1, "default": 100 } }, "required": ["model"] },
             "variants": { "param": "model", "section": "models", "values": {
                 "supermoe": { "revision": "1", "params": { "type": "object", "properties": { "experts": { "type": "integer", "minimum": 1, "default": 4 } } } },
-                "bert": { "revision": "1", "params": { "type": "object", "properties": { "layers": { "type": "integer", "default": 2 } } } }
+                "bert": { "revision": "1", "params": { "type": "object", "properties": { "layers": { "type": "integer", "default": 2 } } } },
+                "ple": { "revision": "2", "params": { "type": "object", "properties": {} }, "unavailable": "`ple` has no pre-training" }
             } }
         })),
         manifest(json!({

@@ -47,6 +47,30 @@ fn the_chosen_section_alone_is_checked_and_kept() {
 }
 
 #[test]
+fn a_variant_that_the_plugin_cannot_use_is_told_with_its_reason() {
+    let (_folder, fixture) = fixture();
+    let pretrain = |with: &str| {
+        with_stages(&format!(
+            "  p: {{ uses: prepare, inputs: {{ transactions: ./t }} }}\n  f: {{ uses: pretrain, inputs: {{ dataset: p.dataset }}, with: {{ {with} }} }}\n"
+        ))
+    };
+    assert_eq!(
+        fixture.codes(&pretrain("model: ple")),
+        ["unavailable_variant"]
+    );
+    let errors = fixture.errors(&pretrain("model: ple"));
+    for said in [
+        "`pretrain` cannot use the model `ple`, which the stage `f` chooses",
+        "`ple` has no pre-training",
+        "The models that it can use: bert, supermoe.",
+    ] {
+        assert!(errors.contains(said), "{said}: {errors}");
+    }
+    let beside = pretrain("model: bert, models: { ple: {}, bert: { layers: 3 } }");
+    assert_eq!(fixture.codes(&beside), Vec::<&str>::new());
+}
+
+#[test]
 fn a_default_chooses_too() {
     let (_folder, fixture) = fixture();
     let workflow = fixture.workflow(&finetune("seed: 1"));

@@ -164,6 +164,7 @@ impl Stage {
             seed: 0,
             threads: self.threads,
             device: "cpu".to_owned(),
+            profile: false,
         };
         let events = EventWriter::in_memory();
         let mut context = Context::new(request, events.clone());

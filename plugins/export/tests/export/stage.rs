@@ -153,6 +153,7 @@ impl Artifacts {
             seed: 0,
             threads,
             device: "cpu".to_owned(),
+            profile: false,
         };
         let events = EventWriter::in_memory();
         let mut context = Context::new(request, events.clone());

@@ -1,27 +1,18 @@
 //! The model as the trainer sees it.
 
-use std::sync::Arc;
-
-use supermoe_channels::ChannelKind;
-use supermoe_nn::layers::{
-    self, EncoderConfig, EncoderInput, MfpConfig, MfpInput, Mode, TableSize,
-};
-use supermoe_nn::ops::{self, MoeOptions};
-use supermoe_nn::{Device, Error, TableRows, Tape};
+use supermoe_nn::layers::Mode;
+use supermoe_nn::ops::MoeOptions;
+use supermoe_nn::{Device, Error, Tape};
 use supermoe_trainer::{
-    Encoded, Encoder, InputShape, ModelInput, ModelKind, NetworkBuilder, NetworkValues, TrainError,
+    AuxiliaryLoss, EmbeddingWidths, Encoded, Encoder, InputShape, ModelInput, ModelKind,
+    NetworkBuilder, NetworkValues, Representation, SequenceEncoder, SequenceSizes, TrainError,
 };
 
 use crate::params::SuperMoeParams;
 
-/// Standard deviation of the embeddings' first values.
-const EMBEDDING_DEVIATION: f32 = 1.0;
-
 /// See the crate.
 pub struct SuperMoe {
-    encoder: layers::Encoder,
-    /// Indices in [`ModelInput::codes`] of the category channels.
-    categories: Vec<usize>,
+    encoder: SequenceEncoder,
     balance_weight: f32,
     z_weight: f32,
     has_mixtures: bool,
@@ -49,54 +40,24 @@ impl ModelKind for SuperMoe {
                 model: Self::NAME.to_owned(),
                 reason,
             })?;
-        let schema = shape.schema;
-        let (mut categories, mut tables, mut ids) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, channel) in schema
-            .code_channels()
-            .into_iter()
-            .map(|channel| &schema.channels[channel])
-            .enumerate()
-        {
-            let rows = channel.vocabulary as usize;
-            if channel.kind == ChannelKind::Id {
-                let name = format!("mfp.table.{}", channel.name);
-                builder.add_table(index, &name, rows, params.id_width, EMBEDDING_DEVIATION);
-                ids.push(params.id_width);
-            } else {
-                categories.push(index);
-                tables.push(TableSize {
-                    name: channel.name.clone(),
-                    rows,
-                    dim: params.category_width,
-                });
-            }
-        }
-        let config = EncoderConfig {
-            mfp: MfpConfig {
-                categories: tables,
-                ids,
-                dense: schema.dense_columns().len(),
-                maskable: shape.maskable.to_vec(),
-                deviation: EMBEDDING_DEVIATION,
-                width: shape.d_model,
-            },
-            width: shape.d_model,
-            heads: params.heads,
+        let sizes = SequenceSizes {
             layers: params.layers,
-            inner: params.d_ff,
+            heads: params.heads,
+            d_ff: params.d_ff,
+            ffns: 2,
             experts: params.experts,
             attention_experts: params.attention_experts,
-            ffns: 2,
             moe: MoeOptions {
                 top_k: params.top_k,
                 capacity_factor: params.capacity_factor.map(|x| x as f32),
             },
-            dropout: shape.dropout,
-            positions: schema.positions(),
+            embeddings: EmbeddingWidths {
+                id: params.id_width,
+                category: params.category_width,
+            },
         };
         Ok(SuperMoe {
-            encoder: layers::Encoder::new(builder.parameters, &config)?,
-            categories,
+            encoder: SequenceEncoder::new(&sizes, shape, builder)?,
             balance_weight: params.balance_weight as f32,
             z_weight: params.z_weight as f32,
             has_mixtures: params.experts > 1 || params.attention_experts > 1,
@@ -112,37 +73,19 @@ impl<D: Device> Encoder<D> for SuperMoe {
         mode: Mode,
         tape: &mut T,
     ) -> Result<Encoded<D>, Error> {
-        let categories: Vec<Arc<[u32]>> = self
-            .categories
-            .iter()
-            .map(|&index| Arc::clone(&input.codes[index]))
-            .collect();
-        let ids: Vec<&TableRows<D>> = values.rows.iter().collect();
-        let input = EncoderInput {
-            channels: MfpInput {
-                categories: &categories,
-                ids: &ids,
-                dense: &input.dense,
-            },
-            positions: &input.position,
-            offsets: &input.offsets,
-        };
-        let output = self
-            .encoder
-            .forward(values.parameters, &input, mode, tape)?;
-        let auxiliary = if self.has_mixtures {
-            let terms = [
-                (&output.balance, self.balance_weight),
-                (&output.z, self.z_weight),
-            ];
-            Some(ops::sum(values.parameters.device(), &terms, tape)?)
-        } else {
-            None
-        };
+        let output = self.encoder.forward(values, input, mode, tape)?;
+        let terms = [
+            ("balance", output.balance, self.balance_weight),
+            ("router_z", output.z, self.z_weight),
+        ];
+        let used = terms
+            .into_iter()
+            .filter(|(_, _, weight)| self.has_mixtures && *weight > 0.0);
+        let auxiliary = used.map(|(name, loss, weight)| AuxiliaryLoss { name, loss, weight });
         let loads = output.loads.into_iter();
         Ok(Encoded {
-            hidden: output.hidden,
-            auxiliary,
+            representation: Representation::Steps(output.hidden),
+            auxiliary: auxiliary.collect(),
             expert_rows: loads.map(|load| (load.layer, load.counts)).collect(),
         })
     }

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use supermoe_trainer::size_checks;
 
 /// Sizes of SuperMoE; its width is `d_model` of the stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -64,7 +65,7 @@ impl Default for SuperMoeParams {
 impl SuperMoeParams {
     /// What does not fit, in words.
     pub fn check(&self, d_model: usize) -> Result<(), String> {
-        let counts = [
+        size_checks::positive(&[
             ("layers", self.layers),
             ("heads", self.heads),
             ("d_ff", self.d_ff),
@@ -72,16 +73,8 @@ impl SuperMoeParams {
             ("attention_experts", self.attention_experts),
             ("id_width", self.id_width),
             ("category_width", self.category_width),
-        ];
-        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
-            return Err(format!("`{name}` must be at least 1"));
-        }
-        if !d_model.is_multiple_of(self.heads) {
-            return Err(format!(
-                "`heads` must divide `d_model`, and {} does not divide {d_model}",
-                self.heads
-            ));
-        }
+        ])?;
+        size_checks::heads_divide(self.heads, d_model)?;
         if self.top_k == 0 || self.top_k > self.experts {
             return Err(format!(
                 "`top_k` must be from 1 to `experts`, which is {}; found {}",
@@ -96,15 +89,10 @@ impl SuperMoeParams {
                 "`capacity_factor` must be above 0 or null, found {factor}"
             ));
         }
-        for (name, weight) in [
+        size_checks::weights(&[
             ("balance_weight", self.balance_weight),
             ("z_weight", self.z_weight),
-        ] {
-            if !weight.is_finite() || weight < 0.0 {
-                return Err(format!("`{name}` must be at least 0, found {weight}"));
-            }
-        }
-        Ok(())
+        ])
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which of two readings of 03/04/2021 the data mean.
 
-use crate::draft::time_format::{Fit, TimeFormat};
+use crate::draft::time_fits::Fit;
+use crate::draft::time_format::TimeFormat;
 
 /// Why day or month comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub fn decide(fits: &[Fit], in_file_order: &[&str]) -> Option<(Fit, DayOrder)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::draft::time_format::fits;
+    use crate::draft::time_fits::fits;
 
     fn counted<'a>(texts: &[&'a str]) -> Vec<(&'a str, u32)> {
         texts.iter().map(|text| (*text, 1)).collect()

@@ -9,7 +9,7 @@ use crate::draft::error::DraftError;
 use crate::draft::number::NumberStyle;
 use crate::draft::sample::{Column, Format, Origin, Sample};
 use crate::draft::text_file::{Block, TextFile};
-use crate::draft::time_format;
+use crate::draft::time_fits::fits;
 
 const DELIMITERS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// Records that the delimiter is guessed from.
@@ -192,7 +192,7 @@ fn is_header(names: &[&str], records: &[StringRecord]) -> bool {
     let is_data = |name: &str| {
         NumberStyle::Comma.parse(name).is_some()
             || NumberStyle::PointGrouped.parse(name).is_some()
-            || !time_format::fits(&[(name, 1)]).is_empty()
+            || !fits(&[(name, 1)]).is_empty()
     };
     if names.iter().any(|name| is_data(name)) || names.iter().all(|name| name.trim().is_empty()) {
         return false;

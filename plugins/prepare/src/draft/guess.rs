@@ -3,7 +3,8 @@
 use crate::draft::column_name::{Names, sql};
 use crate::draft::number::{self, NumberStyle};
 use crate::draft::sample::{Column, Origin, Sample};
-use crate::draft::time_format::{self, Fit, TimeFormat};
+use crate::draft::time_fits::{Fit, fits};
+use crate::draft::time_format::TimeFormat;
 
 /// A column with what may be read from its values.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ fn times(column: &Column, values: &[(&str, u32)]) -> Vec<Fit> {
             format: TimeFormat::Typed,
             wrong: 0,
         }],
-        Origin::Unknown | Origin::Text | Origin::Number => time_format::fits(values),
+        Origin::Unknown | Origin::Text | Origin::Number => fits(values),
         Origin::Truth | Origin::Nested => Vec::new(),
     }
 }

@@ -5,7 +5,8 @@ use crate::draft::day_order::{self, DayOrder};
 use crate::draft::error::DraftError;
 use crate::draft::guess::Guess;
 use crate::draft::sample::{Origin, Sample};
-use crate::draft::time_format::{Fit, TimeFormat};
+use crate::draft::time_fits::Fit;
+use crate::draft::time_format::TimeFormat;
 
 const WHO: [&str; 32] = [
     "user",

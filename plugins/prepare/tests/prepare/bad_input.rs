@@ -323,10 +323,6 @@ fn totals_and_aggregates() {
         total(json!({ "sum": "amount", "source": ["price"] })),
         "with.totals.spent.source: there is no channel `price`"
     );
-    assert_eq!(
-        total(json!({ "sum": "days_to_snapshot" })),
-        "with.totals.spent.sum: `days_to_snapshot` has no meaning here"
-    );
     assert!(total(json!({ "count": "visits" })).contains("expected `rows` or `times`"));
     let aggregate = |sql: &str| message("/aggregates", json!({ "spent": sql }), EVENTS);
     for wrong in [

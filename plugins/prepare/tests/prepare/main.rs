@@ -1,6 +1,7 @@
 //! `prepare` as a user of it sees it: tables in, a dataset folder out.
 
 mod bad_input;
+mod derived_channels;
 mod fitted_input;
 mod label_kinds;
 mod no_leak;

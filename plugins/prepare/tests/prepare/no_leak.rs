@@ -56,15 +56,25 @@ fn params() -> Value {
             "amount": { "kind": "dense" },
             "gap": { "kind": "dense", "expr": "ln(1 + days_since_previous)" },
             "recency": { "kind": "dense", "expr": "ln(1 + days_to_snapshot)" },
+            "age": { "kind": "dense", "expr": "days_since_first" },
+            "known_for_a_week": { "kind": "category", "expr": "days_since_first > 7" },
+            "mean": { "kind": "dense", "expr": "ln(1 + spent / visits)" },
+            "rate": { "kind": "dense", "expr": "visits / greatest(days_since_first + days_to_snapshot, 1)" },
+            "returned": { "kind": "dense", "expr": "returns / rows_before" },
         },
         "totals": {
             "steps": { "count": "rows" }, "visits": { "count": "times" },
             "spent": { "sum": "abs(amount)", "source": ["amount"] },
+            "returns": { "sum": "CAST(amount < 0 AS INT)", "channel": false },
+            "rows_before": { "sum": "1 + 0 * days_since_first", "channel": false },
+            "recent": { "sum": "abs(amount) / (1 + days_to_snapshot)", "source": ["amount"] },
+            "means": { "sum": "recent / visits + days_since_previous" },
         },
         "aggregates": {
             "sum_7d": "coalesce(sum(amount) FILTER (WHERE days_to_snapshot < 7), 0)",
             "days": "count(DISTINCT date_trunc('day', at))",
             "mean_gap": "avg(days_since_previous)",
+            "span": "max(days_since_first)",
         },
         "splits": { "by": "time", "train": ["2020-01-20", "2020-02-01"], "test": ["2020-02-10"] },
         "tasks": { "buys": { "kind": "binary", "within": "5d", "label": "count(*) > 0" } },
@@ -231,6 +241,7 @@ fn the_bytes_do_not_depend_on_threads_or_the_order_of_rows() {
             "steps/part-00000.parquet",
             "vocabularies/hour.parquet",
             "vocabularies/item.parquet",
+            "vocabularies/known_for_a_week.parquet",
             "vocabularies/late.parquet",
             "vocabularies/month.parquet"
         ]

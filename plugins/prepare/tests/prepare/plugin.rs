@@ -42,6 +42,7 @@ fn request(params: &Value) -> Run {
         seed: 0,
         threads: 2,
         device: "cpu".to_owned(),
+        profile: false,
     };
     let events = EventWriter::in_memory();
     Run {

@@ -1,14 +1,15 @@
 //! Attention on the CPU: one task for each sequence, blocks of queries inside.
 
+use std::sync::Arc;
+
 use dfdx::tensor::{Cpu, Tape};
 use rayon::prelude::*;
 
 use super::Qkv;
-use crate::ops::add::add_parallel;
 use crate::ops::buffers::Buffer;
 use crate::ops::products::{Strided, StridedMut, multiply};
-use crate::ops::vectors;
-use crate::tensors::tensor;
+use crate::ops::vectors::{self, vectorized};
+use crate::tensors::{Tensor, tensor};
 use crate::{Error, Matrix, Offsets};
 
 /// Query rows worked on at once: the scratch is two matrices [QUERIES, T].
@@ -22,7 +23,7 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn new(values: &'a [Buffer], width: usize) -> Self {
+    fn new(values: &'a [Arc<Buffer>], width: usize) -> Self {
         match values {
             [packed] => {
                 let part = |i: usize| packed.get(i * width..).unwrap_or_default();
@@ -112,10 +113,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         Qkv::Packed(qkv) => vec![qkv.clone()],
         Qkv::Separate { q, k, v } => vec![q.clone(), k.clone(), v.clone()],
     };
-    let values: Vec<Buffer> = tensors.iter().map(Buffer::of).collect();
+    let values: Vec<Arc<Buffer>> = tensors.iter().map(Tensor::share).collect();
     let source = Source::new(&values, width);
-    let mut out = vec![0.0; rows * width];
-    let mut normalizers = vec![0.0; rows * heads]; // logsumexp of the scaled scores, by row and head
+    let mut out = Buffer::scratch(rows * width);
+    let mut normalizers = Buffer::scratch(rows * heads); // logsumexp of the scaled scores, by row and head
     split_sequences(&mut out, width, offsets)
         .into_par_iter()
         .zip(split_sequences(&mut normalizers, heads, offsets))
@@ -136,20 +137,16 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let y_ghost = y.ghost();
         let ghosts: Vec<_> = tensors.iter().map(|tensor| tensor.ghost()).collect();
         let offsets = offsets.clone();
-        drop(values);
         tape.add_backward_op(move |gradients| {
-            let dy = std::mem::take(&mut **gradients.get_or_alloc_mut(&y_ghost)?);
-            let values: Vec<Buffer> = tensors.iter().map(Buffer::of).collect();
+            let dy = y_ghost.take(gradients)?;
             let source = Source::new(&values, width);
             // q, k and v may be one tensor: every part has a buffer of its own until the end.
             let stride = if ghosts.len() == 1 { 3 * width } else { width };
-            let mut buffers: Vec<Vec<f32>> = Vec::with_capacity(ghosts.len());
+            let mut buffers: Vec<Buffer> = Vec::with_capacity(ghosts.len());
             if ghosts.len() == 1 {
-                buffers.push(std::mem::take(
-                    &mut **gradients.get_or_alloc_mut(&ghosts[0])?,
-                ));
+                buffers.push(ghosts[0].take(gradients)?);
             } else {
-                buffers.resize_with(3, || vec![0.0; rows * width]);
+                buffers.resize_with(3, || Buffer::zeros(rows * width));
             }
             let mut targets: Vec<Target<'_>> = (0..offsets.sequences())
                 .map(|_| Target {
@@ -178,12 +175,8 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
                     task.run(offsets.range(sequence), target, scratch);
                 },
             );
-            if ghosts.len() == 1 {
-                **gradients.get_or_alloc_mut(&ghosts[0])? = buffers.swap_remove(0);
-            } else {
-                for (ghost, buffer) in ghosts.iter().zip(&buffers) {
-                    add_parallel(gradients.get_or_alloc_mut(ghost)?, buffer);
-                }
+            for (ghost, buffer) in ghosts.iter().zip(buffers) {
+                ghost.add(gradients, buffer)?;
             }
             Ok(())
         });
@@ -216,18 +209,57 @@ fn forward_sequence(
                 k.transposed(),
                 false,
             );
-            vectors::dispatch(|| {
-                for (i, row) in weights.chunks_exact_mut(steps).enumerate() {
-                    for score in row.iter_mut() {
-                        *score *= scale;
-                    }
-                    normalizers[(first + i) * heads + head] = vectors::softmax(row);
-                }
-            });
+            softmax_rows(
+                weights,
+                steps,
+                scale,
+                &mut normalizers[first * heads + head..],
+                heads,
+            );
             let v = source.block(2, rows.start, steps, column, size);
             let out =
                 StridedMut::with_stride(&mut out[first * width + column..], queries, size, width);
             multiply(out, Strided::new(weights, queries, steps), v, false);
+        }
+    }
+}
+
+vectorized! {
+    /// Softmax of scaled scores by row; the normalizer of row i goes to `normalizers[i * stride]`.
+    fn softmax_rows(
+        scores: &mut [f32],
+        steps: usize,
+        scale: f32,
+        normalizers: &mut [f32],
+        stride: usize,
+    ) {
+        let places = normalizers.iter_mut().step_by(stride);
+        for (row, normalizer) in scores.chunks_exact_mut(steps).zip(places) {
+            for score in row.iter_mut() {
+                *score *= scale;
+            }
+            *normalizer = vectors::softmax(row);
+        }
+    }
+
+    /// Turns scores into weights again, and the gradients of weights into those of scores.
+    fn score_gradients(
+        scores: &mut [f32],
+        d_weights: &mut [f32],
+        steps: usize,
+        scale: f32,
+        normalizers: &[f32],
+        stride: usize,
+    ) {
+        let rows = scores.chunks_exact_mut(steps).zip(d_weights.chunks_exact_mut(steps));
+        for ((p, dp), &normalizer) in rows.zip(normalizers.iter().step_by(stride)) {
+            for p in p.iter_mut() {
+                *p = vectors::exp(*p * scale - normalizer);
+            }
+            let mean = vectors::dot(p, dp);
+            for (p, dp) in p.iter().zip(dp) {
+                *dp = p * (*dp - mean) * scale;
+            }
         }
     }
 }
@@ -273,22 +305,8 @@ impl BackwardTask<'_> {
                     v.transposed(),
                     false,
                 );
-                vectors::dispatch(|| {
-                    for (i, (p, dp)) in weights
-                        .chunks_exact_mut(steps)
-                        .zip(d_weights.chunks_exact_mut(steps))
-                        .enumerate()
-                    {
-                        let normalizer = self.normalizers[(start + i) * self.heads + head];
-                        for p in p.iter_mut() {
-                            *p = vectors::exp(*p * scale - normalizer);
-                        }
-                        let mean = vectors::dot(p, dp);
-                        for (p, dp) in p.iter().zip(dp) {
-                            *dp = p * (*dp - mean) * scale;
-                        }
-                    }
-                });
+                let normalizers = &self.normalizers[start * self.heads + head..];
+                score_gradients(weights, d_weights, steps, scale, normalizers, self.heads);
                 let (p, ds) = (
                     Strided::new(weights, queries, steps),
                     Strided::new(d_weights, queries, steps),

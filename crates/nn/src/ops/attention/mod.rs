@@ -3,8 +3,8 @@
 
 mod kernel;
 
-use dfdx::shapes::{Axes4, Axis, HasShape};
-use dfdx::tensor::{SplitTape, Tape, Tensor};
+use dfdx::shapes::{Axes4, Axis};
+use dfdx::tensor::{SplitTape, Tape};
 use dfdx::tensor_ops::{BroadcastTo, GatherTo, PermuteTo, ReshapeTo, TryAdd, TryMatMul, TryMul};
 
 pub(crate) use kernel::fused;
@@ -12,11 +12,11 @@ pub(crate) use kernel::fused;
 use super::gather_rows::index_tensor;
 use super::taped;
 use crate::error::check_shape;
-use crate::tensors::tensor;
+use crate::tensors::{Raw, raw, tensor};
 use crate::{Device, Error, Matrix, Offsets};
 
 /// [batch, heads, steps, columns of a head].
-type Heads<D> = Tensor<(usize, usize, usize, usize), f32, D>;
+type Heads<D> = Raw<(usize, usize, usize, usize), D>;
 
 /// Where queries, keys and values stand.
 pub enum Qkv<'a, D: Device> {
@@ -99,7 +99,7 @@ pub fn attention<D: Device, T: Tape<f32, D>>(
         ));
     }
     if rows == 0 {
-        return tensor(qkv.device(), Vec::new(), (0, width));
+        return tensor(qkv.device(), vec![], (0, width));
     }
     D::attention(qkv, offsets, heads, tape)
 }
@@ -124,11 +124,12 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
     }
     let padded = index_tensor(&device, padded)?;
     let size = width / heads;
-    let parts: [Matrix<D>; 3] = match qkv {
-        Qkv::Separate { q, k, v } => [q.clone(), k.clone(), v.clone()],
+    let parts: [Raw<(usize, usize), D>; 3] = match qkv {
+        Qkv::Separate { q, k, v } => [q.enter(tape)?, k.enter(tape)?, v.enter(tape)?],
         Qkv::Packed(qkv) => {
-            let mut columns = |i: usize| -> Result<Matrix<D>, Error> {
-                let (part, rest) = taped(qkv, tape)
+            let qkv = qkv.enter(tape)?;
+            let mut columns = |i: usize| -> Result<Raw<(usize, usize), D>, Error> {
+                let (part, rest) = taped(&qkv, tape)
                     .try_slice((0..offsets.rows(), i * width..(i + 1) * width))
                     .map_err(Error::device)?
                     .split_tape();
@@ -138,7 +139,7 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
             [columns(0)?, columns(1)?, columns(2)?]
         }
     };
-    let mut split = |x: &Matrix<D>| -> Result<Heads<D>, Error> {
+    let mut split = |x: &Raw<(usize, usize), D>| -> Result<Heads<D>, Error> {
         let (x, rest) = taped(x, tape)
             .try_gather(padded.clone())
             .and_then(|x| x.try_reshape_like(&(batch, longest, heads, size)))
@@ -150,7 +151,7 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         Ok(x)
     };
     let (q, k, v) = (split(&parts[0])?, split(&parts[1])?, split(&parts[2])?);
-    let mask = tensor(&device, mask, (batch, longest))?
+    let mask = raw(&device, mask, (batch, longest))?
         .try_broadcast_like::<_, dfdx::shapes::Axes2<1, 2>>(&(batch, heads, longest, longest))
         .map_err(Error::device)?;
     let scale = 1.0 / (size as f32).sqrt();
@@ -170,7 +171,5 @@ pub(crate) fn composed<D: Device, T: Tape<f32, D>>(
         .map_err(Error::device)?
         .try_gather(index_tensor(&device, places)?)
         .map_err(Error::device)?;
-    let (out, rest) = out.split_tape();
-    *tape = rest;
-    Ok(out)
+    Matrix::leave(out, tape)
 }

@@ -99,7 +99,7 @@ fn id_rows(config: &MfpConfig, batch: &Batch) -> Vec<TableRows<Cpu>> {
     tables
         .map(|(i, (&dim, codes))| {
             let name = format!("item{i}");
-            let table = Table::new(name, 7, dim, 1.0, RowOptimizer::LazyAdam, 11);
+            let table = Table::new(name, 7, dim, 1.0, RowOptimizer::LazyAdam, 11).unwrap();
             table.gather(&Cpu::default(), codes).unwrap()
         })
         .collect()
@@ -124,12 +124,16 @@ fn check(
     let mut gradients = ops::backward(loss, tape).unwrap();
     let mut found: Vec<Vec<f32>> = parameters
         .iter()
-        .map(|p| p.take_gradient(&mut gradients).unwrap())
+        .map(|p| p.take_gradient(&mut gradients).unwrap().to_vec())
         .collect();
     let wide = |values: Vec<f32>| values.into_iter().map(f64::from).collect();
     let mut inputs: Vec<Vec<f64>> = parameters.iter().map(|p| wide(p.read())).collect();
     for (_, leaf) in leaves {
-        found.push(crate::HostAccess::take_gradient(&mut gradients, leaf).unwrap());
+        found.push(
+            crate::HostAccess::take_gradient(&mut gradients, leaf)
+                .unwrap()
+                .to_vec(),
+        );
         inputs.push(wide(read(leaf)));
     }
     let names = parameters.iter().map(|p| p.name());

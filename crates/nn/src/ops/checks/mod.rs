@@ -6,6 +6,7 @@ mod encoder;
 mod layer_cases;
 mod plain_layers;
 mod references;
+mod system_cases;
 mod tests;
 
 use crate::parameters::{Initial, Value};
@@ -78,8 +79,6 @@ impl<D: Device> Output<D> {
 
     /// Sum of output times cotangent.
     fn contract(&self, index: usize, tape: &mut OwnedTape<f32, D>) -> Result<Scalar<D>, Error> {
-        use dfdx::shapes::HasShape;
-        use dfdx::tensor::SplitTape;
         use dfdx::tensor_ops::ReshapeTo;
         let flat = match self {
             Output::Scalar(tensor) => {
@@ -88,12 +87,10 @@ impl<D: Device> Output<D> {
             Output::Vector(tensor) => tensor.clone(),
             Output::Matrix(tensor) => {
                 let (rows, columns) = *tensor.shape();
-                let flat = ops::taped(tensor, tape)
+                let flat = ops::taped(&tensor.enter(tape)?, tape)
                     .try_reshape_like(&(rows * columns,))
                     .map_err(Error::device)?;
-                let (flat, rest) = flat.split_tape();
-                *tape = rest;
-                flat
+                Vector::leave(flat, tape)?
             }
         };
         let weights = cotangent(index, flat.shape().0);
@@ -142,7 +139,7 @@ pub(crate) fn check<D: Device>(
     let found: Vec<Vec<f32>> = inputs
         .0
         .iter()
-        .map(|p| p.take_gradient(&mut gradients).unwrap())
+        .map(|p| p.take_gradient(&mut gradients).unwrap().to_vec())
         .collect();
     let plain: Vec<Vec<f64>> = inputs
         .0

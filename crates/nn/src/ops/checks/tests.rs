@@ -1,9 +1,7 @@
 //! The cases on the devices, and what operations say of inputs at the edge.
 
-use dfdx::shapes::HasShape;
-
 use super::Kernel::{Composed, Device as Own};
-use super::{cases, layer_cases};
+use super::{cases, layer_cases, system_cases};
 use crate::ops::{self, Candidates, MoeOptions, NO_TARGET, Qkv};
 use crate::parameters::Initial;
 use crate::{Cpu, Error, NoneTape, Offsets, matrix, read};
@@ -98,6 +96,42 @@ fn sums() {
     cases::sums::<Cpu>(Composed);
 }
 
+#[test]
+fn relu() {
+    system_cases::relu::<Cpu>(Own);
+    system_cases::relu::<Cpu>(Composed);
+}
+
+#[test]
+fn join_columns() {
+    system_cases::join_columns::<Cpu>(Own);
+    system_cases::join_columns::<Cpu>(Composed);
+}
+
+#[test]
+fn segment_mean() {
+    system_cases::segment_mean::<Cpu>(Own);
+    system_cases::segment_mean::<Cpu>(Composed);
+}
+
+#[test]
+fn add_rows() {
+    system_cases::add_rows::<Cpu>(Own);
+    system_cases::add_rows::<Cpu>(Composed);
+}
+
+#[test]
+fn gated_sum() {
+    system_cases::gated_sum::<Cpu>(Own);
+    system_cases::gated_sum::<Cpu>(Composed);
+}
+
+#[test]
+fn info_nce() {
+    system_cases::info_nce::<Cpu>(Own);
+    system_cases::info_nce::<Cpu>(Composed);
+}
+
 #[cfg(all(feature = "cuda", not(feature = "ci-check")))]
 #[test]
 fn every_operation_on_cuda() {
@@ -116,6 +150,12 @@ fn every_operation_on_cuda() {
     cases::sampled_softmax::<dfdx::tensor::Cuda>(Own);
     cases::losses_by_task::<dfdx::tensor::Cuda>(Own);
     cases::sums::<dfdx::tensor::Cuda>(Own);
+    system_cases::relu::<dfdx::tensor::Cuda>(Own);
+    system_cases::join_columns::<dfdx::tensor::Cuda>(Own);
+    system_cases::segment_mean::<dfdx::tensor::Cuda>(Own);
+    system_cases::add_rows::<dfdx::tensor::Cuda>(Own);
+    system_cases::gated_sum::<dfdx::tensor::Cuda>(Own);
+    system_cases::info_nce::<dfdx::tensor::Cuda>(Own);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The outputs of small jobs, held to the bit: whoever changes them raises a revision.
 
+use supermoe_model_conformance::golden::instruction_class;
 use supermoe_trainer::plugins::{FINETUNE_REVISION, PRETRAIN_REVISION};
 
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
@@ -63,18 +64,4 @@ fn outputs_change_only_with_a_revision() {
             "{losses:?}: raise the revision of what changed them"
         );
     }
-}
-
-/// As far as this crate's kernels tell instructions apart.
-fn instruction_class() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if is_x86_feature_detected!("avx512f") {
-            return "avx512";
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            return "avx2";
-        }
-    }
-    "other"
 }

@@ -1,9 +1,7 @@
 //! Heads of masked channel prediction, and learning rates by group.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-
 use serde_json::{Value, json};
+pub use supermoe_model_conformance::tensors;
 
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
 use crate::tiny_retail;
@@ -130,12 +128,4 @@ fn rows_of_id_tables_may_be_updated_by_adagrad() {
         .unwrap();
     let accuracy = last(&stage, "valid/product/accuracy");
     assert!(accuracy > 2.0 * last(&stage, "valid/product/frequent_accuracy"));
-}
-
-pub fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
-    let bytes = std::fs::read(path).unwrap();
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-    file.iter()
-        .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
-        .collect()
 }

@@ -116,11 +116,7 @@ fn params_that_teach_little_are_warned_of() {
     let dataset = tiny_retail::dataset(40);
     let mut params = with(finetune_params(), "freeze", "encoder");
     params = with(params, "max_steps", 3);
-    params = with(
-        params,
-        "weighting",
-        json!({ "fixed": { "buys": 0.0, "returns": 0.0 } }),
-    );
+    params = with(params, "weighting", "pcgrad");
     let mut listener = Listener::default();
     Stage::new()
         .finetune(&dataset, &params, None, &mut listener)
@@ -128,7 +124,7 @@ fn params_that_teach_little_are_warned_of() {
     for said in [
         "3 steps in all, `optimizer.warmup_steps` is 10",
         "`freeze: encoder` without an `encoder` input",
-        "every task has weight 0",
+        "`weighting: pcgrad` with `freeze: encoder`",
     ] {
         let warnings = &listener.warnings;
         assert!(

@@ -7,5 +7,6 @@ mod learning;
 mod refusals;
 mod resume;
 mod stage;
-#[path = "../../../../../crates/trainer/tests/tiny_retail/mod.rs"]
-mod tiny_retail;
+mod weightings;
+
+use supermoe_model_conformance::tiny_retail;

@@ -1,6 +1,6 @@
 //! What is refused, and in which words.
 
-use supermoe_channels::Dataset;
+use supermoe_channels::{Dataset, Split};
 use supermoe_nn::Error as NnError;
 use supermoe_trainer::TrainError;
 
@@ -107,7 +107,23 @@ fn params_that_do_not_fit_are_refused() {
             "weighting",
             serde_json::json!({ "fixed": { "buys": 1.0 } })
         )),
-        "`weighting.fixed`: task `returns` has no weight"
+        "`weighting.fixed`: `returns` has no weight"
+    );
+    assert_eq!(
+        refusal(with(
+            finetune_params(),
+            "weighting",
+            serde_json::json!({ "fixed": { "buys": 1.0, "return": 1.0 } })
+        )),
+        "`weighting.fixed`: `return` is none of what is learned here; did you mean `returns`?"
+    );
+    assert_eq!(
+        refusal(with(
+            finetune_params(),
+            "weighting",
+            serde_json::json!({ "bilevel_auc": { "interval": 0 } })
+        )),
+        "`weighting.bilevel_auc.interval`: expected at least 1, found 0"
     );
     assert!(
         refusal(with(finetune_params(), "batch_size", 0))
@@ -138,6 +154,42 @@ fn a_task_of_one_class_and_an_empty_split_are_told() {
     assert_eq!(
         error.unwrap_err().to_string(),
         "dataset: its training split has no samples"
+    );
+}
+
+#[test]
+fn weights_that_have_nothing_to_learn_on_are_refused() {
+    let params = with(finetune_params(), "weighting", "bilevel_auc");
+    let refusal = |dataset: &Dataset| {
+        let stage = Stage::new();
+        let error = stage.finetune(dataset, &params, None, &mut stage.listener());
+        error.unwrap_err().to_string()
+    };
+    let without_validation = tiny_retail::dataset_with(20, |schema, samples| {
+        for split in &mut samples.split {
+            if *split == Split::Valid {
+                *split = Split::Test;
+            }
+        }
+        (schema.splits.valid, schema.splits.test) = (0, 40);
+    });
+    assert_eq!(
+        refusal(&without_validation),
+        "`weighting.bilevel_auc`: the dataset has no validation samples, and the weights learn on half of them; \
+         give `splits.valid` of `prepare` some"
+    );
+    let of_one_class = tiny_retail::dataset_with(20, |_, samples| {
+        let of_valid = samples.split.iter().zip(&mut samples.labels[1]);
+        for (_, label) in of_valid.filter(|(split, _)| **split == Split::Valid) {
+            *label = 0.0;
+        }
+    });
+    let told = refusal(&of_one_class);
+    assert!(
+        told.starts_with(
+            "`weighting.bilevel_auc`: task `returns` needs labels of two classes in the half"
+        ),
+        "{told}"
     );
 }
 

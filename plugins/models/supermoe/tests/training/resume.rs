@@ -101,6 +101,66 @@ fn the_edges_of_a_run_are_no_other() {
     });
 }
 
+/// Weightings that learn, with intervals and windows that no checkpoint coincides with.
+fn weightings() -> [Value; 5] {
+    [
+        json!("uncertainty"),
+        json!({ "gradnorm": { "interval": 2 } }),
+        json!({ "dwa": { "window": 4 } }),
+        json!("pcgrad"),
+        json!({ "bilevel_auc": { "interval": 4, "batch_size": 16, "learning_rate": 0.1 } }),
+    ]
+}
+
+#[test]
+fn what_a_weighting_has_learned_goes_on_from_a_checkpoint() {
+    let dataset = tiny_retail::dataset(60);
+    for (number, weighting) in weightings().into_iter().enumerate() {
+        let steps = &five_steps(3 + number as u64)[..2];
+        let tuned = with(finetuning(), "weighting", weighting.clone());
+        ends_in_the_same_bytes(steps, |stage, listener| {
+            stage.finetune(&dataset, &tuned, None, listener)
+        });
+        if weighting.get("bilevel_auc").is_none() {
+            let pretrained = with(pretraining(), "weighting", weighting);
+            ends_in_the_same_bytes(steps, |stage, listener| {
+                stage.pretrain(&dataset, &pretrained, listener)
+            });
+        }
+    }
+}
+
+/// With the default `dwa` the history of losses is that of epochs.
+#[test]
+fn losses_of_epochs_go_on_from_a_checkpoint() {
+    let dataset = tiny_retail::dataset(60);
+    let params = with(finetuning(), "weighting", "dwa");
+    ends_in_the_same_bytes(&[9, 16, 20], |stage, listener| {
+        stage.finetune(&dataset, &params, None, listener)
+    });
+}
+
+#[test]
+fn weightings_give_the_same_bytes_on_any_number_of_threads() {
+    let dataset = tiny_retail::dataset(60);
+    for weighting in weightings() {
+        let run = |threads| {
+            on_threads(threads, || {
+                let tuned = Stage::new();
+                let params = with(finetuning(), "weighting", weighting.clone());
+                let mut listener = Listener::default();
+                tuned
+                    .finetune(&dataset, &params, None, &mut listener)
+                    .unwrap();
+                tuned.digests()
+            })
+        };
+        let one = run(1);
+        assert_eq!(one, run(2), "{weighting}");
+        assert_eq!(one, run(3), "{weighting}");
+    }
+}
+
 #[test]
 fn checkpoints_are_saved_by_steps_and_by_time() {
     let dataset = tiny_retail::dataset(60);

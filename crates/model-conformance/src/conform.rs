@@ -1,0 +1,210 @@
+//! The suite.
+
+use serde_json::{Map, json};
+use supermoe_channels::Dataset;
+use supermoe_trainer::{Pretraining, TrainError};
+
+use crate::stage::{Listener, ModelUnderTest, Stage, on_threads, with};
+use crate::tiny_retail;
+
+/// Panics, with the name of what does not hold, unless the model is built from its defaults, learns, is
+/// resumed to the same bytes, does not depend on threads, and serves `predict` and `export`.
+pub fn conform(model: &ModelUnderTest) {
+    params_are_known(model);
+    learns(model);
+    is_resumed_to_the_same_bytes(model);
+    does_not_depend_on_threads(model);
+    depends_on_the_seed(model);
+    takes_any_kind_of_channel(model);
+    serves_what_was_trained(model);
+    if model.factory.pretraining == Pretraining::None {
+        refuses_pretraining(model);
+    }
+}
+
+fn params_are_known(model: &ModelUnderTest) {
+    let defaults = model.factory.params(&Map::new());
+    assert!(defaults.is_ok(), "all params have defaults: {defaults:?}");
+    let unknown = Map::from_iter([("no_such_param".to_owned(), json!(1))]);
+    let error = model.factory.params(&unknown).unwrap_err().to_string();
+    assert!(error.contains("no_such_param"), "{error}");
+}
+
+/// The encoder of a model with a pre-training; none of others.
+fn pretrained(model: &ModelUnderTest, dataset: &Dataset) -> Option<Stage> {
+    if model.factory.pretraining == Pretraining::None {
+        return None;
+    }
+    let stage = model.stage();
+    let params = with(model.pretrain_params(), "epochs", 8);
+    stage
+        .pretrain(dataset, &params, &mut stage.listener())
+        .unwrap();
+    Some(stage)
+}
+
+fn learns(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(150);
+    let first = pretrained(model, &dataset);
+    if let Some(stage) = &first {
+        let losses = stage.curve("valid/loss");
+        assert!(
+            losses[losses.len() - 1] < losses[0],
+            "the loss of pre-training falls: {losses:?}"
+        );
+    }
+    let stage = model.stage();
+    let mut listener = stage.listener();
+    let encoder = first.map(|stage| (stage.path("encoder"), stage));
+    let encoder = encoder.as_ref().map(|(path, _)| path.as_path());
+    let params = with(model.finetune_params(), "epochs", 8);
+    stage
+        .finetune(&dataset, &params, encoder, &mut listener)
+        .unwrap();
+    let auc = listener.metrics["test/buys/auc"];
+    assert!(auc > 0.8, "what can be learned is learned: AUC {auc}");
+    let losses = stage.curve("train/loss");
+    assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+}
+
+/// One job of each kind that the model has.
+fn jobs(model: &ModelUnderTest, dataset: &Dataset, listener: impl Fn(&Stage) -> Listener) -> Stage {
+    let stage = model.stage();
+    if model.factory.pretraining != Pretraining::None {
+        let mut listener = listener(&stage);
+        finish(&mut listener, |listener| {
+            stage.pretrain(dataset, &model.pretrain_params(), listener)
+        });
+    }
+    let mut listener = listener(&stage);
+    finish(&mut listener, |listener| {
+        stage.finetune(dataset, &model.finetune_params(), None, listener)
+    });
+    stage
+}
+
+/// Starts a job, and again after it was stopped.
+fn finish(listener: &mut Listener, job: impl Fn(&mut Listener) -> Result<(), TrainError>) {
+    match job(listener) {
+        Err(TrainError::Stopped { .. }) => {
+            listener.stop_after = None;
+            job(listener).unwrap();
+            let unusable = listener
+                .warnings
+                .iter()
+                .find(|text| text.contains("checkpoint"));
+            assert_eq!(unusable, None, "the checkpoint is taken up");
+        }
+        other => other.unwrap(),
+    }
+}
+
+fn is_resumed_to_the_same_bytes(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(60);
+    let whole = jobs(model, &dataset, |_| Listener::default());
+    for step in [1, 8, 13] {
+        let stopped = jobs(model, &dataset, |stage| Listener {
+            stop_after: Some(step),
+            checkpoint: Some(fresh(stage)),
+            ..Listener::default()
+        });
+        assert_eq!(stopped.digests(), whole.digests(), "stopped at step {step}");
+    }
+}
+
+/// An empty folder for checkpoints.
+fn fresh(stage: &Stage) -> std::path::PathBuf {
+    let folder = stage.path("checkpoint");
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    folder
+}
+
+fn does_not_depend_on_threads(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(60);
+    let run = |threads| {
+        on_threads(threads, || {
+            jobs(model, &dataset, |_| Listener::default()).digests()
+        })
+    };
+    assert_eq!(run(1), run(3), "one thread and three");
+}
+
+fn depends_on_the_seed(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(40);
+    let run = |seed: u64| {
+        let stage = model.stage();
+        let params = with(model.finetune_params(), "seed", seed);
+        stage
+            .finetune(&dataset, &params, None, &mut Listener::default())
+            .unwrap();
+        stage.digests()["model/weights.safetensors"].clone()
+    };
+    assert_ne!(run(1), run(2), "two seeds");
+}
+
+fn takes_any_kind_of_channel(model: &ModelUnderTest) {
+    for kept in [&["product", "country"][..], &["amount", "recency"]] {
+        let dataset = tiny_retail::dataset_of(40, |name| kept.contains(&name));
+        let stage = model.stage();
+        let mut listener = Listener::default();
+        if model.factory.pretraining != Pretraining::None {
+            let predict = with(model.pretrain_params(), "predict", json!([kept[0]]));
+            stage.pretrain(&dataset, &predict, &mut listener).unwrap();
+        }
+        let params = model.finetune_params();
+        stage
+            .finetune(&dataset, &params, None, &mut listener)
+            .unwrap();
+    }
+}
+
+fn serves_what_was_trained(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(40);
+    let stage = model.stage();
+    let mut listener = Listener::default();
+    let params = model.finetune_params();
+    stage
+        .finetune(&dataset, &params, None, &mut listener)
+        .unwrap();
+    stage.predict(&dataset, &mut listener).unwrap();
+    let foretold = stage.predictions_in("predicted");
+    let mut told = stage.predictions();
+    told.retain(|row| row.split == "test");
+    assert_eq!(
+        foretold.len(),
+        told.len(),
+        "a score for each test sample and task"
+    );
+    for (foretold, told) in foretold.iter().zip(&told) {
+        assert_eq!(
+            (&foretold.task, foretold.score, foretold.label),
+            (&told.task, told.score, None),
+            "`predict` tells what `finetune` told"
+        );
+    }
+    match stage.export(&dataset, &mut listener) {
+        Ok(()) => assert!(stage.path("embeddings/embeddings.npy").exists()),
+        Err(TrainError::Unsupported(reason)) => assert!(
+            reason.contains(model.factory.name),
+            "a model without embeddings says so by its name: {reason}"
+        ),
+        Err(other) => panic!("`export`: {other}"),
+    }
+}
+
+fn refuses_pretraining(model: &ModelUnderTest) {
+    let stage = model.stage();
+    let error = stage
+        .pretrain(
+            &tiny_retail::dataset(20),
+            &model.pretrain_params(),
+            &mut Listener::default(),
+        )
+        .unwrap_err();
+    assert_eq!(
+        Some(error.to_string()),
+        model.factory.without_pretraining(),
+        "why it cannot be pre-trained"
+    );
+}

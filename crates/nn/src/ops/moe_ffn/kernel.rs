@@ -1,0 +1,278 @@
+//! The mixture on the CPU: tasks are blocks of rows of one expert on the way forward, and longer chunks of
+//! them on the way back, where a chunk's weight gradients and its scratch stay in the cache of a core.
+
+use std::sync::Arc;
+
+use dfdx::tensor::{Cpu, CpuError, Gradients, Tape};
+use rayon::prelude::*;
+
+use super::MoeWeights;
+use crate::device::Ghost;
+use crate::ops::buffers::Buffer;
+use crate::ops::gate::MoeOptions;
+use crate::ops::mixture::{ExpertsBackward, MoeOutput, fused_mixture, split_blocks};
+use crate::ops::products::{
+    Start, Strided, StridedMut, add_rows_to, multiply, multiply_from, transpose,
+};
+use crate::ops::routing::{Block, Routing};
+use crate::ops::vectors::{self, vectorized};
+use crate::{Error, Matrix};
+
+/// Rows of one task of the backward pass.
+const CHUNK: usize = 1024;
+/// Rows whose inner gradients are in scratch at once.
+const ROWS: usize = 128;
+/// From this many rows on it pays to transpose the weights first.
+const TRANSPOSED_FROM: usize = 256;
+
+vectorized! {
+    /// relu(x + bias) by row. NaN stays NaN.
+    fn add_bias_relu(rows: &mut [f32], bias: &[f32]) {
+        for row in rows.chunks_exact_mut(bias.len()) {
+            for (value, bias) in row.iter_mut().zip(bias) {
+                let sum = *value + bias;
+                *value = if sum < 0.0 { 0.0 } else { sum };
+            }
+        }
+    }
+
+    fn relu_gradient(d_hidden: &mut [f32], hidden: &[f32]) {
+        for (d, &h) in d_hidden.iter_mut().zip(hidden) {
+            *d = if h > 0.0 { *d } else { 0.0 };
+        }
+    }
+}
+
+/// Sizes and weights of all experts.
+struct Experts {
+    width: usize,
+    inner: usize,
+    /// [E, width, inner].
+    wi: Arc<Buffer>,
+    /// [E, inner].
+    bi: Arc<Buffer>,
+    /// [E, inner, width].
+    wo: Arc<Buffer>,
+    /// [E, width].
+    bo: Arc<Buffer>,
+}
+
+impl Experts {
+    fn wi(&self, expert: usize) -> &[f32] {
+        &self.wi[expert * self.width * self.inner..][..self.width * self.inner]
+    }
+
+    fn wo(&self, expert: usize) -> &[f32] {
+        &self.wo[expert * self.width * self.inner..][..self.width * self.inner]
+    }
+
+    /// Inner activations [R, inner] and results [R, width] of rows sorted by expert.
+    fn forward(&self, routing: &Routing, sorted: &[f32]) -> (Buffer, Buffer) {
+        let (width, inner) = (self.width, self.inner);
+        let blocks = routing.blocks();
+        let mut hidden = Buffer::scratch(routing.served() * inner);
+        let mut rows = Buffer::scratch(routing.served() * width);
+        blocks
+            .par_iter()
+            .zip(split_blocks(&mut hidden, inner, &blocks))
+            .zip(split_blocks(&mut rows, width, &blocks))
+            .for_each(|((block, hidden), out)| {
+                let e = block.expert;
+                let x = Strided::new(&sorted[block.start * width..], block.rows, width);
+                let w = Strided::new(self.wi(e), width, inner);
+                multiply_from(hidden, x, w, Start::Zero);
+                add_bias_relu(hidden, &self.bi[e * inner..][..inner]);
+                let h = Strided::new(hidden, block.rows, inner);
+                let w = Strided::new(self.wo(e), inner, width);
+                multiply_from(out, h, w, Start::Row(&self.bo[e * width..][..width]));
+            });
+        (hidden, rows)
+    }
+}
+
+pub(crate) fn fused<T: Tape<f32, Cpu>>(
+    x: &Matrix<Cpu>,
+    weights: MoeWeights<'_, Cpu>,
+    options: &MoeOptions,
+    tape: &mut T,
+) -> Result<MoeOutput<Cpu>, Error> {
+    let (width, inner) = (x.shape().1, weights.inner_bias.shape().1);
+    if inner == 0 || width == 0 || x.shape().0 == 0 {
+        return Err(Error::value(
+            "moe_ffn",
+            "rows, width and inner width",
+            "above 0",
+            format!("{:?} and {inner}", x.shape()),
+        ));
+    }
+    let experts = Experts {
+        width,
+        inner,
+        wi: weights.inner.share(),
+        bi: weights.inner_bias.share(),
+        wo: weights.outer.share(),
+        bo: weights.outer_bias.share(),
+    };
+    let ghosts = [
+        weights.inner.ghost(),
+        weights.inner_bias.ghost(),
+        weights.outer.ghost(),
+        weights.outer_bias.ghost(),
+    ];
+    let forward = |routing: &Routing, sorted: &[f32]| {
+        let (hidden, rows) = experts.forward(routing, sorted);
+        (rows, (hidden, experts))
+    };
+    let backward = move |given: ExpertsBackward<'_>,
+                         (hidden, experts): (Buffer, Experts),
+                         gradients: &mut Gradients<f32, Cpu>| {
+        experts_backward(&experts, &hidden, given, &ghosts, gradients)
+    };
+    fused_mixture(x, weights.gate, width, options, tape, forward, backward)
+}
+
+/// Gradients of the parameters of one expert.
+struct ExpertGradients<'a> {
+    wi: &'a mut [f32],
+    bi: &'a mut [f32],
+    wo: &'a mut [f32],
+    bo: &'a mut [f32],
+}
+
+impl<'a> ExpertGradients<'a> {
+    /// The four side by side in one slice.
+    fn of(values: &'a mut [f32], experts: &Experts) -> Self {
+        let size = experts.width * experts.inner;
+        let (wi, rest) = values.split_at_mut(size);
+        let (bi, rest) = rest.split_at_mut(experts.inner);
+        let (wo, bo) = rest.split_at_mut(size);
+        Self { wi, bi, wo, bo }
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (to, from) in [
+            (&mut *self.wi, &*other.wi),
+            (&mut *self.bi, &*other.bi),
+            (&mut *self.wo, &*other.wo),
+            (&mut *self.bo, &*other.bo),
+        ] {
+            vectors::add_all(to, from);
+        }
+    }
+}
+
+/// The gradient of the sorted rows [R, width]; adds those of the parameters.
+fn experts_backward(
+    experts: &Experts,
+    hidden: &[f32],
+    given: ExpertsBackward<'_>,
+    ghosts: &[Ghost; 4],
+    gradients: &mut Gradients<f32, Cpu>,
+) -> Result<Buffer, CpuError> {
+    let (width, inner) = (experts.width, experts.inner);
+    let chunks = given.routing.chunks(CHUNK);
+    let mut d_sorted = Buffer::scratch(given.sorted.len());
+    let [wi, bi, wo, bo] = ghosts;
+    let (mut d_wi, mut d_bi) = (wi.take(gradients)?, bi.take(gradients)?);
+    let (mut d_wo, mut d_bo) = (wo.take(gradients)?, bo.take(gradients)?);
+    let mut by_expert: Vec<Option<ExpertGradients<'_>>> = d_wi
+        .chunks_exact_mut(width * inner)
+        .zip(d_bi.chunks_exact_mut(inner))
+        .zip(d_wo.chunks_exact_mut(width * inner))
+        .zip(d_bo.chunks_exact_mut(width))
+        .map(|(((wi, bi), wo), bo)| Some(ExpertGradients { wi, bi, wo, bo }))
+        .collect();
+    // The first chunk of an expert adds to the gradients themselves, each further one to a sum of its
+    // own; those are added afterwards, in order.
+    let is_first = |i: usize| i == 0 || chunks[i - 1].expert != chunks[i].expert;
+    let size = 2 * width * inner + width + inner;
+    let mut partials: Vec<Buffer> = (0..chunks.len())
+        .filter(|&i| !is_first(i))
+        .map(|_| Buffer::zeros(size))
+        .collect();
+    let mut further = partials.iter_mut();
+    let mut targets: Vec<ExpertGradients<'_>> = Vec::with_capacity(chunks.len());
+    for (i, chunk) in chunks.iter().enumerate() {
+        let own = by_expert[chunk.expert].take_if(|_| is_first(i));
+        let target = own.or_else(|| Some(ExpertGradients::of(further.next()?, experts)));
+        targets.extend(target);
+    }
+    let pass = Backward {
+        experts,
+        hidden,
+        sorted: given.sorted,
+        d_rows: &given.d_rows,
+    };
+    chunks
+        .par_iter()
+        .zip(split_blocks(&mut d_sorted, width, &chunks))
+        .zip(&mut targets)
+        .for_each(|((chunk, d_sorted), target)| pass.chunk(*chunk, d_sorted, target));
+    let mut targets = targets.into_iter().enumerate();
+    let mut first: Option<ExpertGradients<'_>> = None;
+    for (i, target) in &mut targets {
+        match &mut first {
+            Some(first) if !is_first(i) => first.add(&target),
+            first => *first = Some(target),
+        }
+    }
+    for (ghost, gradient) in ghosts.iter().zip([d_wi, d_bi, d_wo, d_bo]) {
+        ghost.add(gradients, gradient)?;
+    }
+    Ok(d_sorted)
+}
+
+/// What all tasks of the backward pass read.
+struct Backward<'a> {
+    experts: &'a Experts,
+    hidden: &'a [f32],
+    sorted: &'a [f32],
+    d_rows: &'a [f32],
+}
+
+impl Backward<'_> {
+    fn chunk(&self, chunk: Block, d_sorted: &mut [f32], target: &mut ExpertGradients<'_>) {
+        let (width, inner) = (self.experts.width, self.experts.inner);
+        let (wi, wo) = (self.experts.wi(chunk.expert), self.experts.wo(chunk.expert));
+        let transposed = (chunk.rows >= TRANSPOSED_FROM)
+            .then(|| (transpose(wi, width, inner), transpose(wo, inner, width)));
+        let (wi, wo) = match &transposed {
+            Some((wi, wo)) => (
+                Strided::new(wi, inner, width),
+                Strided::new(wo, width, inner),
+            ),
+            None => (
+                Strided::new(wi, width, inner).transposed(),
+                Strided::new(wo, inner, width).transposed(),
+            ),
+        };
+        let mut scratch = Buffer::scratch(ROWS.min(chunk.rows) * inner);
+        for (block, d_sorted) in d_sorted.chunks_mut(ROWS * width).enumerate() {
+            let (start, rows) = (chunk.start + block * ROWS, d_sorted.len() / width);
+            let x = &self.sorted[start * width..][..rows * width];
+            let h = &self.hidden[start * inner..][..rows * inner];
+            let dy = &self.d_rows[start * width..][..rows * width];
+            let d_hidden = &mut scratch[..rows * inner];
+            multiply_from(d_hidden, Strided::new(dy, rows, width), wo, Start::Zero);
+            relu_gradient(d_hidden, h);
+            let d_hidden = &*d_hidden;
+            multiply_from(
+                d_sorted,
+                Strided::new(d_hidden, rows, inner),
+                wi,
+                Start::Zero,
+            );
+            add_product(target.wi, (x, width), (d_hidden, inner), rows);
+            add_product(target.wo, (h, inner), (dy, width), rows);
+            add_rows_to(target.bi, d_hidden, 0, inner);
+            add_rows_to(target.bo, dy, 0, width);
+        }
+    }
+}
+
+/// `out += x^T y` for some rows of x and y, each with its width.
+fn add_product(out: &mut [f32], x: (&[f32], usize), y: (&[f32], usize), rows: usize) {
+    let out = StridedMut::new(out, x.1, y.1);
+    let x = Strided::new(x.0, rows, x.1).transposed();
+    multiply(out, x, Strided::new(y.0, rows, y.1), true);
+}
