@@ -23,13 +23,13 @@ use crate::pretrain_params::PretrainParams;
 use crate::trained::Artifact;
 
 /// Raised when the outputs of `pretrain` change for the same params and inputs.
-pub const PRETRAIN_REVISION: &str = "2";
+pub const PRETRAIN_REVISION: &str = "3";
 /// Raised when the outputs of `finetune` change for the same params and inputs.
-pub const FINETUNE_REVISION: &str = "2";
+pub const FINETUNE_REVISION: &str = "3";
 /// Raised when the outputs of `export` change for the same params and inputs.
-pub const EXPORT_REVISION: &str = "1";
+pub const EXPORT_REVISION: &str = "2";
 /// Raised when the outputs of `predict` change for the same params and inputs.
-pub const PREDICT_REVISION: &str = "1";
+pub const PREDICT_REVISION: &str = "2";
 
 /// Masked channel prediction, or what a model brings: `dataset` -> `encoder`, `history`.
 pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {

@@ -1,7 +1,7 @@
 //! Tensors on a GPU are dfdx's own.
 
 use dfdx::shapes::Shape;
-use dfdx::tensor::{AsArray, Cuda, Gradients, OwnedTape, PutTape, Tape, TensorFromVec};
+use dfdx::tensor::{Cuda, Gradients, OwnedTape, PutTape, Tape};
 use dfdx::tensor_ops::Backward;
 
 use super::HostAccess;

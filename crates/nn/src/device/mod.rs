@@ -86,7 +86,7 @@ operations! {
 pub trait HostAccess: dfdx::tensor_ops::Device<f32> {
     /// Values of a shape, with their identity on the tape.
     #[doc(hidden)]
-    type Place<S: Shape>: Clone + Send + Sync + 'static;
+    type Place<S: Shape>: Clone + 'static;
 
     #[doc(hidden)]
     fn place<S: Shape>(&self, values: Buffer, shape: S) -> Result<Self::Place<S>, Error>;

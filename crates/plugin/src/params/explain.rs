@@ -5,7 +5,7 @@ use jsonschema::error::ValidationErrorKind as Kind;
 use serde_json::Value;
 
 use super::reading::{follow, property, property_names, type_allows};
-use super::wording::{EXPECTED, choices, expected, found, list, plain, tag_of};
+use super::wording::{EXPECTED, expected, found, list, plain, tag_of, text_choices};
 use super::{ParamError, ParamErrorKind, nearest};
 
 /// One validator error as one or more of ours: a list of unknown names becomes one for each.
@@ -151,13 +151,10 @@ fn is_other_kind(error: &ValidationError<'_>, here: &str) -> bool {
 fn wrong(root: &Value, error: &ValidationError<'_>) -> ParamError {
     let value: &Value = error.instance();
     let schema = parent_schema(root, error);
-    let options = choices(root, schema);
-    let near = match (value.as_str(), &options) {
-        (Some(text), options) if !options.is_empty() => {
-            nearest(text, options.iter().filter_map(|option| option.as_str())).map(str::to_owned)
-        }
-        _ => None,
-    };
+    let near = value
+        .as_str()
+        .and_then(|text| nearest(text, text_choices(root, schema)))
+        .map(str::to_owned);
     let mut message = match error.kind() {
         Kind::FalseSchema => format!("nothing is expected here, found {}", found(value)),
         Kind::UniqueItems => format!(

@@ -198,6 +198,17 @@ pub fn choices<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a Value> {
     Vec::new()
 }
 
+/// The texts among the values that a schema lists, also where other branches are no constants.
+pub fn text_choices<'a>(root: &'a Value, schema: &'a Value) -> Vec<&'a str> {
+    let branches = ["oneOf", "anyOf"]
+        .into_iter()
+        .filter_map(|keyword| follow(root, schema).get(keyword)?.as_array())
+        .flatten();
+    let of_branches = branches.flat_map(|branch| choices(root, branch));
+    let all = choices(root, schema).into_iter().chain(of_branches);
+    all.filter_map(Value::as_str).collect()
+}
+
 /// What was found, as the end of "found …".
 pub fn found(value: &Value) -> String {
     match value {

@@ -164,10 +164,12 @@ impl<N: JsonSchema, S: JsonSchema> JsonSchema for NameOrSection<N, S> {
         format!("{}Or{}", N::schema_name(), S::schema_name()).into()
     }
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let names = generator.subschema_for::<N>();
+        let names = N::json_schema(generator);
         let mut schema = S::json_schema(generator);
-        if let Some(Value::Array(branches)) = schema.get_mut("oneOf") {
-            branches.insert(0, names.to_value());
+        if let (Some(Value::Array(names)), Some(Value::Array(branches))) =
+            (names.get("oneOf"), schema.get_mut("oneOf"))
+        {
+            branches.splice(0..0, names.iter().cloned());
         }
         schema
     }
