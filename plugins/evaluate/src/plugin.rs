@@ -218,3 +218,39 @@ fn write(report: &Report, folder: &Path) -> Result<(), EvaluateError> {
     write("report.json", json)?;
     write("report.md", markdown(report))
 }
+
+#[cfg(test)]
+mod tests {
+    use supermoe_channels::TaskKind;
+
+    use super::*;
+    use crate::cell::TaskPredictions;
+
+    fn cell(tasks: &[&str]) -> Cell {
+        let of = |task: &&str| {
+            let predictions = TaskPredictions {
+                kind: TaskKind::Binary,
+                samples: Vec::new(),
+                columns: Vec::new(),
+            };
+            ((*task).to_owned(), predictions)
+        };
+        Cell {
+            source: Source::Predictions,
+            matrix: Default::default(),
+            tasks: tasks.iter().map(of).collect(),
+        }
+    }
+
+    #[test]
+    fn cells_without_the_tasks_are_left_out_and_unknown_tasks_told() {
+        let cells = || vec![cell(&["buy"]), cell(&["churn"]), cell(&["buy", "churn"])];
+        let kept = only(cells(), &["buy".to_owned()]).unwrap();
+        assert_eq!(kept, [cell(&["buy"]), cell(&["buy"])]);
+        let error = only(cells(), &["buys".to_owned()]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "`tasks`: no input has the task `buys`; the tasks of the inputs are buy, churn"
+        );
+    }
+}

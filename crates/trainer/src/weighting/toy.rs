@@ -138,5 +138,5 @@ impl<'a> Toy<'a> {
 pub const RATES: LearningRates = LearningRates {
     encoder: Some(0.5),
     towers: Some(0.1),
-    tables: Some(0.3),
+    tables: Some(3.0),
 };

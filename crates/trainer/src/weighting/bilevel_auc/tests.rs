@@ -100,7 +100,7 @@ fn the_hypergradient_is_that_of_brute_force() {
         );
         for (found, expected) in found.iter().zip(by_differences) {
             assert!(
-                (found - expected).abs() < 0.02 * scale,
+                (found - expected).abs() < 0.01 * scale,
                 "at {lambda:?}: {found}, by differences {expected}"
             );
         }
