@@ -47,12 +47,21 @@ pub trait ModelKind: 'static {
     type Params: Serialize + DeserializeOwned + JsonSchema;
     type Encoder<D: Device>: Encoder<D>;
 
+    /// What does not fit, in words: what the ranges of the params' schema cannot say. Asked before
+    /// [`ModelKind::build`].
+    ///
+    /// # Errors
+    /// Params that do not fit together, or not the width.
+    fn check(_params: &Self::Params, _shape: &InputShape<'_>) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Makes the parameters and layers. What serves one task alone (its gate, its experts) is of the
     /// group of the towers, all else of the encoder and the tables: an encoder's file holds the latter,
     /// and task weightings look at what tasks share.
     ///
     /// # Errors
-    /// Params that do not fit together or do not fit the channels.
+    /// Params that do not fit the channels.
     fn build<D: Device>(
         params: &Self::Params,
         shape: &InputShape<'_>,
@@ -213,21 +222,21 @@ pub fn variant_values(
 }
 
 fn typed<K: ModelKind>(section: &Map<String, Value>) -> Result<K::Params, TrainError> {
-    serde_json::from_value(Value::Object(section.clone())).map_err(|error| {
-        TrainError::ModelParams {
-            model: K::NAME.to_owned(),
-            reason: error.to_string(),
-        }
-    })
+    serde_json::from_value(Value::Object(section.clone()))
+        .map_err(|error| model_params::<K>(error.to_string()))
+}
+
+fn model_params<K: ModelKind>(reason: String) -> TrainError {
+    TrainError::ModelParams {
+        model: K::NAME.to_owned(),
+        reason,
+    }
 }
 
 fn resolve<K: ModelKind>(section: &Map<String, Value>) -> Result<Map<String, Value>, TrainError> {
     match serde_json::to_value(typed::<K>(section)?) {
         Ok(Value::Object(params)) => Ok(params),
-        _ => Err(TrainError::ModelParams {
-            model: K::NAME.to_owned(),
-            reason: "its params are no map".to_owned(),
-        }),
+        _ => Err(model_params::<K>("its params are no map".to_owned())),
     }
 }
 
@@ -236,9 +245,7 @@ fn build<K: ModelKind, D: Device>(
     shape: &InputShape<'_>,
     builder: &mut NetworkBuilder<'_, D>,
 ) -> Result<Box<dyn Model<D>>, TrainError> {
-    Ok(Box::new(K::build::<D>(
-        &typed::<K>(params)?,
-        shape,
-        builder,
-    )?))
+    let params = typed::<K>(params)?;
+    K::check(&params, shape).map_err(|reason| model_params::<K>(reason))?;
+    Ok(Box::new(K::build::<D>(&params, shape, builder)?))
 }

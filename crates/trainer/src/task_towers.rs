@@ -188,10 +188,11 @@ fn score(task: &Task, given: &[f32], scores: &mut [f64]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn task(kind: TaskKind) -> Task {
+    /// A task of three classes, labels of mean 10 and deviation 4.
+    pub(crate) fn task(kind: TaskKind) -> Task {
         Task {
             name: "t".into(),
             kind,

@@ -71,7 +71,7 @@ impl Ghost {
     ) -> Result<(), CpuError> {
         debug_assert_eq!(addend.len(), self.length);
         let memory = &mut **gradients.get_or_alloc_mut(&self.identity)?;
-        if memory.len() < self.length || self.length == 1 && memory[0] == 0.0 {
+        if memory.len() < self.length {
             *memory = addend.into_memory();
         } else {
             crate::ops::add::add_parallel(&mut memory[..self.length], &addend);

@@ -67,17 +67,7 @@ mod tests {
     use supermoe_nn::{Cpu, NoneTape, matrix, read_scalar};
 
     use super::*;
-
-    fn task(kind: TaskKind) -> Task {
-        Task {
-            name: "t".into(),
-            kind,
-            classes: vec!["a".into(), "b".into(), "c".into()],
-            mean: 10.0,
-            deviation: 4.0,
-            within_seconds: 1,
-        }
-    }
+    use crate::task_towers::tests::task;
 
     fn loss(tasks: &[(TaskKind, Vec<f32>, Vec<f32>)]) -> Option<f32> {
         let device = Cpu::default();

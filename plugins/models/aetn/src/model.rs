@@ -44,17 +44,15 @@ impl ModelKind for Aetn {
     type Params = AetnParams;
     type Encoder<D: Device> = Aetn;
 
+    fn check(params: &AetnParams, shape: &InputShape<'_>) -> Result<(), String> {
+        params.check(shape.d_model)
+    }
+
     fn build<D: Device>(
         params: &AetnParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<Aetn, TrainError> {
-        params
-            .check(shape.d_model)
-            .map_err(|reason| TrainError::ModelParams {
-                model: Self::NAME.to_owned(),
-                reason,
-            })?;
         let sizes = SequenceSizes {
             layers: params.layers,
             heads: params.heads,

@@ -24,17 +24,15 @@ impl ModelKind for Bert {
     type Params = BertParams;
     type Encoder<D: Device> = Bert;
 
+    fn check(params: &BertParams, shape: &InputShape<'_>) -> Result<(), String> {
+        params.check(shape.d_model)
+    }
+
     fn build<D: Device>(
         params: &BertParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<Bert, TrainError> {
-        params
-            .check(shape.d_model)
-            .map_err(|reason| TrainError::ModelParams {
-                model: Self::NAME.to_owned(),
-                reason,
-            })?;
         let sizes = SequenceSizes {
             layers: params.layers,
             heads: params.heads,

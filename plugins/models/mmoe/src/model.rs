@@ -32,15 +32,15 @@ impl ModelKind for Mmoe {
     type Params = MmoeParams;
     type Encoder<D: Device> = Mmoe;
 
+    fn check(params: &MmoeParams, _: &InputShape<'_>) -> Result<(), String> {
+        params.check()
+    }
+
     fn build<D: Device>(
         params: &MmoeParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<Mmoe, TrainError> {
-        params.check().map_err(|reason| TrainError::ModelParams {
-            model: Self::NAME.to_owned(),
-            reason,
-        })?;
         let widths = EmbeddingWidths {
             id: params.id_width,
             category: params.category_width,

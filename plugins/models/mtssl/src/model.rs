@@ -33,15 +33,15 @@ impl ModelKind for Mtssl {
     type Params = MtsslParams;
     type Encoder<D: Device> = Mtssl;
 
+    fn check(params: &MtsslParams, _: &InputShape<'_>) -> Result<(), String> {
+        params.check()
+    }
+
     fn build<D: Device>(
         params: &MtsslParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<Mtssl, TrainError> {
-        params.check().map_err(|reason| TrainError::ModelParams {
-            model: Self::NAME.to_owned(),
-            reason,
-        })?;
         let widths = EmbeddingWidths {
             id: params.id_width,
             category: params.category_width,

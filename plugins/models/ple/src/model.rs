@@ -27,15 +27,15 @@ impl ModelKind for Ple {
     type Params = PleParams;
     type Encoder<D: Device> = Ple;
 
+    fn check(params: &PleParams, _: &InputShape<'_>) -> Result<(), String> {
+        params.check()
+    }
+
     fn build<D: Device>(
         params: &PleParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<Ple, TrainError> {
-        params.check().map_err(|reason| TrainError::ModelParams {
-            model: Self::NAME.to_owned(),
-            reason,
-        })?;
         let widths = EmbeddingWidths {
             id: params.id_width,
             category: params.category_width,

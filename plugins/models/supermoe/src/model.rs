@@ -29,17 +29,15 @@ impl ModelKind for SuperMoe {
     type Params = SuperMoeParams;
     type Encoder<D: Device> = SuperMoe;
 
+    fn check(params: &SuperMoeParams, shape: &InputShape<'_>) -> Result<(), String> {
+        params.check(shape.d_model)
+    }
+
     fn build<D: Device>(
         params: &SuperMoeParams,
         shape: &InputShape<'_>,
         builder: &mut NetworkBuilder<'_, D>,
     ) -> Result<SuperMoe, TrainError> {
-        params
-            .check(shape.d_model)
-            .map_err(|reason| TrainError::ModelParams {
-                model: Self::NAME.to_owned(),
-                reason,
-            })?;
         let sizes = SequenceSizes {
             layers: params.layers,
             heads: params.heads,

@@ -11,3 +11,4 @@ mod retail;
 mod small_tables;
 mod support;
 mod text_sources;
+mod warnings;

@@ -8,6 +8,17 @@ use supermoe_channels::{Card, Dataset, PackedBatch, SampleId};
 use supermoe_prepare::{Input, Params, Places, PrepareError, Reporter, prepare};
 use tempfile::TempDir;
 
+/// Of the shop, see [`shop`].
+pub const EVENTS: &str = "\
+user,day,item,amount
+a,2020-02-10,x,2
+a,2020-03-05,y,6
+b,2020-02-28,y,7
+b,2020-03-20,z,8
+a,2020-04-05,x,11
+a,2020-04-20,x,11
+";
+
 /// Collects what is told.
 #[derive(Debug, Default)]
 pub struct Told {
