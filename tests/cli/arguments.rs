@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::harness::Project;
 use crate::run::CHAIN;
 
-const COMMANDS: [&[&str]; 18] = [
+const COMMANDS: [&[&str]; 19] = [
     &["init"],
     &["run"],
     &["check"],
@@ -17,6 +17,7 @@ const COMMANDS: [&[&str]; 18] = [
     &["runs"],
     &["show"],
     &["report"],
+    &["compare"],
     &["logs"],
     &["get"],
     &["diff"],
@@ -63,6 +64,8 @@ fn mistakes_on_the_command_line_have_exit_code_2() {
         &["run", "workflow.yaml", "--only", "first["],
         &["show", "latest"],
         &["report", "latest"],
+        &["compare"],
+        &["compare", "latest"],
         &["logs", "latest"],
         &["show", "nonsense"],
         &["gc", "--keep", "0"],

@@ -1,13 +1,17 @@
 //! The program as its user runs it: one module for each thing that it does.
 
+mod abtest;
 mod arguments;
 mod bad_workflows;
 mod caching;
 mod check;
+mod compare;
+mod choosing;
 mod crash;
 mod damage;
 mod docs;
 mod docs_data;
+mod embedding_features;
 mod evaluated;
 mod external_plugins;
 mod failing;
@@ -20,6 +24,7 @@ mod injection;
 mod learning;
 mod looking_back;
 mod matrix;
+mod model_gru;
 mod models;
 mod plan;
 mod plugins;
@@ -32,3 +37,4 @@ mod signals;
 mod siupd;
 mod urls;
 mod web_server;
+mod workflows;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::error::DatasetError;
 use crate::pack::PackedBatch;
-use crate::schema::{Schema, Split};
+use crate::schema::{Aggregate, Schema, Split};
 use crate::values::{ChannelValues, Samples, Steps};
 use crate::vocabulary::Vocabulary;
 
@@ -64,6 +64,22 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// The same dataset with more aggregates after its own, each with its values by sample.
+    ///
+    /// # Errors
+    /// A name that is there already, a number of values that is not that of the samples.
+    pub fn with_aggregates(
+        mut self,
+        aggregates: Vec<(Aggregate, Vec<f32>)>,
+    ) -> Result<Self, DatasetError> {
+        for (aggregate, values) in aggregates {
+            self.schema.aggregates.push(aggregate);
+            self.samples.aggregates.push(values);
+        }
+        crate::check::check(&self).map_err(DatasetError::Inconsistent)?;
+        Ok(self)
+    }
+
     /// Reads a dataset folder.
     ///
     /// # Errors
@@ -80,6 +96,19 @@ impl Dataset {
     /// What could not be written, and why.
     pub fn write(&self, folder: impl AsRef<Path>) -> Result<(), DatasetError> {
         crate::write::write(self, folder.as_ref())
+    }
+
+    /// Writes schema and vocabularies alone into an existing folder, for [`FittedParts::open`].
+    ///
+    /// # Errors
+    /// What could not be written, and why.
+    pub fn write_fitted(&self, folder: impl AsRef<Path>) -> Result<(), DatasetError> {
+        let folder = folder.as_ref();
+        crate::write::write_schema(folder, &self.schema)?;
+        for (channel, vocabulary) in &self.vocabularies {
+            crate::write::write_vocabulary(folder, channel, vocabulary)?;
+        }
+        Ok(())
     }
 
     pub fn schema(&self) -> &Schema {
@@ -150,6 +179,18 @@ impl Dataset {
     /// Milliseconds since 1970-01-01 UTC.
     pub fn snapshot_ms(&self, sample: SampleId) -> i64 {
         self.samples.snapshot_ms[sample.index()]
+    }
+
+    /// The newest step of a sample among all stored steps, and its visit: the number of distinct times of
+    /// the entity before it.
+    pub fn newest_step(&self, sample: SampleId) -> (usize, u32) {
+        let samples = &self.samples;
+        let (first, steps) = (
+            samples.first_step[sample.index()] as usize,
+            samples.steps[sample.index()] as usize,
+        );
+        let newest = first + steps - 1;
+        (newest, self.steps.visit[newest])
     }
 
     /// The label of a task, by its index in the schema; NaN where there is none.

@@ -9,6 +9,7 @@ mod check;
 mod dataset;
 mod error;
 pub mod layout;
+mod newest;
 mod pack;
 mod parquet_file;
 mod read;

@@ -146,7 +146,13 @@ fn pack_order(dataset: &Dataset, sample: SampleId, batch: &mut PackedBatch) {
         .extend((0..=steps).map(|step| step == steps));
 }
 
-fn pack_codes(dataset: &Dataset, channel: usize, sample: SampleId, codes: &mut Vec<u32>) {
+/// Appends the codes of a channel at every step of a sample, oldest first, and at its snapshot step.
+pub(crate) fn pack_codes(
+    dataset: &Dataset,
+    channel: usize,
+    sample: SampleId,
+    codes: &mut Vec<u32>,
+) {
     let i = sample.index();
     let steps = dataset.samples.steps[i] as usize;
     let first = dataset.samples.first_step[i] as usize;

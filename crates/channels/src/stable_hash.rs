@@ -13,6 +13,8 @@ pub enum HashPurpose {
     Bucket,
     /// The half of the validation split that an entity belongs to, where it is halved.
     ValidationHalf,
+    /// Whether the labels of an entity are learned from, where only a share is.
+    Labelled,
 }
 
 /// FNV-1a over the bytes, then the finaliser of MurmurHash3, which spreads short texts over all bits.
@@ -22,6 +24,7 @@ pub fn stable_hash(purpose: HashPurpose, text: &str) -> u64 {
         HashPurpose::Split => 0xc2b2_ae3d_27d4_eb4f,
         HashPurpose::Bucket => 0x1656_67b1_9e37_79f9,
         HashPurpose::ValidationHalf => 0x27d4_eb2f_1656_67c5,
+        HashPurpose::Labelled => 0xff51_afd7_ed55_8ccd,
     };
     let mut hash = 0xcbf2_9ce4_8422_2325 ^ seed;
     for &byte in text.as_bytes() {

@@ -20,10 +20,7 @@ use crate::values::{ChannelValues, Samples, Steps};
 use crate::vocabulary::Vocabulary;
 
 pub(crate) fn write(dataset: &Dataset, folder: &Path) -> Result<(), DatasetError> {
-    write_schema(folder, &dataset.schema)?;
-    for (channel, vocabulary) in &dataset.vocabularies {
-        write_vocabulary(folder, channel, vocabulary)?;
-    }
+    dataset.write_fitted(folder)?;
     let mut shard = ShardWriter::new(folder, 0, &dataset.schema);
     shard.append_steps(&dataset.steps, &dataset.channels)?;
     shard.append_samples(&dataset.samples, &dataset.channels)?;

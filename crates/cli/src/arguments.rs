@@ -57,6 +57,7 @@ pub enum Command {
     Runs(commands::runs::Arguments),
     Show(commands::show::Arguments),
     Report(commands::report::Arguments),
+    Compare(commands::compare::Arguments),
     Logs(commands::logs::Arguments),
     Get(commands::get::Arguments),
     Diff(commands::diff::Arguments),

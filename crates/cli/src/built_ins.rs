@@ -8,13 +8,14 @@ use supermoe_trainer::ModelFactory;
 type Make = fn() -> BuiltIn;
 
 /// The plugins whose workers this program serves, by name.
-const SERVED: [(&str, Make); 6] = [
+const SERVED: [(&str, Make); 7] = [
     ("evaluate", supermoe_evaluate::plugin),
     ("export", || supermoe_export::plugin(models())),
     ("finetune", || supermoe_finetune::plugin(models())),
     ("predict", || supermoe_predict::plugin(models())),
     ("prepare", supermoe_prepare::plugin),
     ("pretrain", || supermoe_pretrain::plugin(models())),
+    ("select", supermoe_select::plugin),
 ];
 
 /// The models that the stages which train or use one know.

@@ -45,6 +45,16 @@ pub struct Loaded {
 }
 
 impl WorkflowArguments {
+    /// A file as it is, with nothing set.
+    pub fn of_file(file: &Path) -> WorkflowArguments {
+        WorkflowArguments {
+            file: file.to_owned(),
+            sets: Vec::new(),
+            params: Vec::new(),
+            date: None,
+        }
+    }
+
     /// Reads and checks everything; all mistakes come back in one failure.
     pub fn load(&self) -> Result<Loaded, Failure> {
         self.compile()?

@@ -14,6 +14,10 @@ pub enum MetricError {
     NotAProbability { index: usize, score: f64 },
     #[error("all {samples} labels are {label}; two classes are needed")]
     OneClass { samples: usize, label: Label },
+    #[error("of {samples} labels {positives} are 1; a variance needs at least two of each class")]
+    FewOfAClass { samples: usize, positives: usize },
+    #[error("the confidence level asked for is {0}; expected more than 0 and less than 1")]
+    Confidence(f64),
     #[error("the precision asked for is {0}; expected more than 0 and at most 1")]
     Precision(f64),
     #[error("score {index} is {score}; expected a number of at most 1e150 in size")]

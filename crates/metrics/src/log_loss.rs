@@ -12,12 +12,17 @@ const CLIP: f64 = 1e-15;
 /// # Errors
 /// No samples, lengths that differ, or a score that is no probability.
 pub fn log_loss(scores: &[f64], labels: &[bool]) -> Result<f64, MetricError> {
+    Ok(mean(losses(scores, labels)?))
+}
+
+/// The loss of each sample.
+pub(crate) fn losses(scores: &[f64], labels: &[bool]) -> Result<Vec<f64>, MetricError> {
     check_probabilities(scores, labels)?;
     let losses = scores.iter().zip(labels).map(|(&p, &label)| {
         let log_likelihood = if label { p.ln() } else { (-p).ln_1p() };
         (-log_likelihood).min(-CLIP.ln())
     });
-    Ok(mean(losses.collect()))
+    Ok(losses.collect())
 }
 
 /// Log-loss of a multiclass task: the mean of -ln p, where p is the probability that a sample's true

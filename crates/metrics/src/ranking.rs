@@ -91,12 +91,12 @@ impl Iterator for ByFallingScore<'_> {
 
 /// A score as an integer of the same order, which sorts faster than a number with its label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Rank(u64);
+pub(crate) struct Rank(u64);
 
 const SIGN: u64 = 1 << 63;
 
 impl Rank {
-    fn of(score: f64) -> Rank {
+    pub fn of(score: f64) -> Rank {
         // -0 + 0 is 0.
         let bits = (score + 0.0).to_bits();
         Rank(match bits & SIGN {

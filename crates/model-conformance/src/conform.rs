@@ -8,7 +8,8 @@ use crate::stage::{Listener, ModelUnderTest, Stage, on_threads, with};
 use crate::tiny_retail;
 
 /// Panics, with the name of what does not hold, unless the model is built from its defaults, learns, is
-/// resumed to the same bytes, does not depend on threads, and serves `predict` and `export`.
+/// resumed to the same bytes, does not depend on threads, serves `predict` and `export`, and goes on from an
+/// encoder of other codes or says why it cannot.
 pub fn conform(model: &ModelUnderTest) {
     params_are_known(model);
     learns(model);
@@ -17,6 +18,7 @@ pub fn conform(model: &ModelUnderTest) {
     depends_on_the_seed(model);
     takes_any_kind_of_channel(model);
     serves_what_was_trained(model);
+    goes_on_with_new_codes(model);
     if model.factory.pretraining == Pretraining::None {
         refuses_pretraining(model);
     }
@@ -65,6 +67,29 @@ fn learns(model: &ModelUnderTest) {
     assert!(auc > 0.8, "what can be learned is learned: AUC {auc}");
     let losses = stage.curve("train/loss");
     assert!(losses.iter().all(|loss| loss.is_finite()), "{losses:?}");
+}
+
+/// On a dataset with other codes, the encoder of a first one either begins a training, or is refused with
+/// what to do.
+fn goes_on_with_new_codes(model: &ModelUnderTest) {
+    if model.factory.pretraining == Pretraining::None {
+        return;
+    }
+    let first = model.stage();
+    let params = with(model.pretrain_params(), "max_steps", 2);
+    let mut listener = Listener::default();
+    first
+        .pretrain(&tiny_retail::dataset(30), &params, &mut listener)
+        .unwrap();
+    let (stage, dataset) = (model.stage(), tiny_retail::refitted(30));
+    let params = with(model.finetune_params(), "max_steps", 2);
+    let encoder = first.path("encoder");
+    let outcome = stage.finetune(&dataset, &params, Some(&encoder), &mut listener);
+    if let Err(error) = outcome {
+        let message = error.to_string();
+        let advice = "prepare the dataset with that of the encoder as its input `fitted`";
+        assert!(message.contains(advice), "a warm start: {message}");
+    }
 }
 
 /// One job of each kind that the model has.

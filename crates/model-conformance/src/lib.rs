@@ -15,10 +15,12 @@
 
 mod conform;
 pub mod golden;
+mod order;
 pub mod plain;
 mod stage;
 #[path = "../../trainer/tests/tiny_retail/mod.rs"]
 pub mod tiny_retail;
 
 pub use conform::conform;
+pub use order::order_matters;
 pub use stage::{Listener, ModelUnderTest, Prediction, Stage, on_threads, tensors, with};

@@ -195,7 +195,7 @@ fn weights_of(network: &Network<Cpu>) -> BTreeMap<String, Weights> {
     for table in network.tables() {
         let of = Weights {
             columns: table.dim(),
-            values: wide(table.values()),
+            values: wide(&table.values().expect("a table in memory")),
         };
         weights.insert(table.name().to_owned(), of);
     }

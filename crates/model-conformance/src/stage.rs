@@ -172,6 +172,17 @@ impl Stage {
         params: &Value,
         listener: &mut Listener,
     ) -> Result<(), TrainError> {
+        self.pretrain_from(dataset, params, None, listener)
+    }
+
+    /// The same, beginning with the weights of an encoder.
+    pub fn pretrain_from(
+        &self,
+        dataset: &Dataset,
+        params: &Value,
+        encoder: Option<&Path>,
+        listener: &mut Listener,
+    ) -> Result<(), TrainError> {
         let params: PretrainParams = serde_json::from_value(params.clone()).unwrap();
         params.check()?;
         let factories = [self.factory.clone()];
@@ -180,7 +191,7 @@ impl Stage {
             encoder: &self.path("encoder"),
             history: &self.path("history.ndjson"),
         };
-        pretrain::run(&job, &outputs, Cpu::default(), listener)
+        pretrain::run(&job, encoder, &outputs, Cpu::default(), listener)
     }
 
     pub fn finetune(

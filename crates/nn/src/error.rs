@@ -46,6 +46,30 @@ pub enum Error {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The disk has no space for an id table that is larger than memory may be.
+    #[error(
+        "an id table of {bytes} bytes, more than is left of the tables' memory, does not fit into a file in {folder} ({source}); make room there, allow the tables more memory, or make the channel's vocabulary smaller (`min_count`, `max_size`, `hash`)"
+    )]
+    TableFile {
+        /// Where the file would be.
+        folder: PathBuf,
+        /// What was asked for.
+        bytes: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A table cannot be split into so many parts.
+    #[error(
+        "the id table {table:?} has {rows} rows, and `shards` asks for {shards} parts: a part needs a row; give at most {rows} shards"
+    )]
+    Shards {
+        /// Its name.
+        table: String,
+        /// Its rows.
+        rows: usize,
+        /// The parts that were asked for.
+        shards: usize,
+    },
     /// The device failed (out of memory).
     #[error("the device failed: {0}")]
     Device(String),

@@ -32,7 +32,6 @@
 mod device;
 mod error;
 mod offsets;
-mod table_memory;
 mod tensors;
 
 pub mod layers;
@@ -43,6 +42,8 @@ pub mod profile;
 pub mod tables;
 
 pub use device::{Device, HostAccess};
+/// For operations of your own, composed of dfdx's: see [`Tensor::enter`].
+pub use dfdx;
 #[cfg(feature = "cuda")]
 pub use dfdx::tensor::Cuda;
 pub use dfdx::tensor::{Cpu, Gradients, NoneTape, OwnedTape, Tape};
@@ -51,4 +52,6 @@ pub use offsets::Offsets;
 pub use ops::buffers::Buffer;
 pub use parameters::{Group, Parameters};
 pub use tables::{Table, TableRows};
-pub use tensors::{Cube, Matrix, Scalar, Tensor, Vector, cube, matrix, read, read_scalar, vector};
+pub use tensors::{
+    Cube, Matrix, Raw, Scalar, Tensor, Vector, cube, matrix, read, read_scalar, vector,
+};

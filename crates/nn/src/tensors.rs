@@ -7,7 +7,7 @@ use crate::ops::buffers::Buffer;
 use crate::{Device, Error, HostAccess};
 
 /// dfdx's tensor without a tape.
-pub(crate) type Raw<S, D> = dfdx::tensor::Tensor<S, f32, D>;
+pub type Raw<S, D> = dfdx::tensor::Tensor<S, f32, D>;
 
 /// Values of a shape on a device, row-major, with an identity on the tape. Clones share both.
 ///
@@ -38,13 +38,20 @@ impl<S: Shape, D: HostAccess> Tensor<S, D> {
         D::device_of(&self.place)
     }
 
-    /// The same values as dfdx's tensor; gradients find their way back.
-    pub(crate) fn enter<T: Tape<f32, D>>(&self, tape: &mut T) -> Result<Raw<S, D>, Error> {
+    /// The same values as dfdx's tensor, for an operation that is composed of dfdx's; gradients find their way
+    /// back. What else enters the operation has to enter before dfdx is given the tape.
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn enter<T: Tape<f32, D>>(&self, tape: &mut T) -> Result<Raw<S, D>, Error> {
         D::enter(self, tape)
     }
 
     /// The values of dfdx's tensor, with its tape; gradients find their way back.
-    pub(crate) fn leave<T: Tape<f32, D>>(
+    ///
+    /// # Errors
+    /// What the device says.
+    pub fn leave<T: Tape<f32, D>>(
         raw: dfdx::tensor::Tensor<S, f32, D, T>,
         tape: &mut T,
     ) -> Result<Self, Error> {

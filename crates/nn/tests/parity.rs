@@ -165,7 +165,7 @@ impl Model {
             assert_eq!(peer.shape(&weight), shape, "{name}");
             self.parameters.set(&name, &peer.floats(&weight)).unwrap();
         }
-        self.table.restore(peer.floats("weight.id")).unwrap();
+        self.table.set_values(&peer.floats("weight.id")).unwrap();
     }
 
     /// Of the peer's batch; and the rows of the id table that it uses.

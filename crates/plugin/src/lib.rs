@@ -20,3 +20,4 @@ pub mod request;
 pub mod revision;
 pub mod scaffold;
 pub mod sdk;
+pub mod size;

@@ -17,6 +17,7 @@ pub enum PortType {
     Embeddings,
     Predictions,
     Report,
+    Choice,
     File,
     Folder,
     /// An input that takes whatever it is given. Never the type of an output.
@@ -24,13 +25,14 @@ pub enum PortType {
 }
 
 impl PortType {
-    pub const ALL: [PortType; 9] = [
+    pub const ALL: [PortType; 10] = [
         PortType::Dataset,
         PortType::Encoder,
         PortType::Model,
         PortType::Embeddings,
         PortType::Predictions,
         PortType::Report,
+        PortType::Choice,
         PortType::File,
         PortType::Folder,
         PortType::Any,
@@ -44,6 +46,7 @@ impl PortType {
             PortType::Embeddings => "embeddings",
             PortType::Predictions => "predictions",
             PortType::Report => "report",
+            PortType::Choice => "choice",
             PortType::File => "file",
             PortType::Folder => "folder",
             PortType::Any => "any",

@@ -5,6 +5,7 @@
 //! [`Report`] is JSON by serde, [`markdown`], or one self-contained HTML [`page`].
 
 mod chart;
+mod comparison;
 mod content;
 mod markdown;
 mod metric_name;
@@ -14,6 +15,7 @@ mod summary;
 mod text_table;
 mod time_text;
 
+pub use comparison::*;
 pub use content::*;
 pub use markdown::markdown;
 pub use metric_table::{MetricRow, MetricTable, metric_tables};

@@ -34,6 +34,11 @@ pub(crate) fn metric_name(metric: &str) -> MetricName<'_> {
     MetricName { title, better }
 }
 
+/// Whether a metric is in the unit of its task's label, so that it has no mean over tasks.
+pub(crate) fn has_unit_of_label(metric: &str) -> bool {
+    matches!(metric, "mae" | "rmse")
+}
+
 impl Better {
     /// In words, for a caption.
     pub(crate) fn note(self) -> &'static str {

@@ -29,11 +29,19 @@ pub(crate) struct TextTable {
 
 impl TextTable {
     pub(crate) fn render(&self, layout: Layout) -> String {
-        let table = self.plain();
         match layout {
-            Layout::Markdown => table.markdown(),
-            Layout::Terminal { width } => table.aligned(width),
+            Layout::Markdown => self.plain().markdown(),
+            Layout::Terminal { width } => self.render_styled(width, |_, _, text| text.to_owned()),
         }
+    }
+
+    /// For a terminal; `style` may add what has no width to the text of a cell, by row and column.
+    pub(crate) fn render_styled(
+        &self,
+        width: usize,
+        style: impl Fn(usize, usize, &str) -> String,
+    ) -> String {
+        self.plain().aligned(width, style)
     }
 
     fn plain(&self) -> TextTable {
@@ -69,7 +77,7 @@ impl TextTable {
     }
 
     /// Lines of at most `width`, where the columns can be cut that far.
-    fn aligned(&self, width: usize) -> String {
+    fn aligned(&self, width: usize, style: impl Fn(usize, usize, &str) -> String) -> String {
         let mut widths = self.widths();
         let gaps = GAP * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > width {
@@ -81,11 +89,17 @@ impl TextTable {
         }
         let heads: Vec<String> = self.heads.iter().map(|(head, _)| head.clone()).collect();
         let mut text = String::new();
-        for row in std::iter::once(&heads).chain(&self.rows) {
+        for (line, row) in std::iter::once(&heads).chain(&self.rows).enumerate() {
+            let styled = |column: usize, cell: &str| match line.checked_sub(1) {
+                Some(row) => style(row, column, cell),
+                None => cell.to_owned(),
+            };
             let mut line = String::new();
-            for ((cell, width), (_, align)) in row.iter().zip(&widths).zip(&self.heads) {
+            let cells = row.iter().zip(&widths).zip(&self.heads);
+            for (column, ((cell, width), (_, align))) in cells.enumerate() {
                 let cell = cut(cell, *width);
                 let blank = " ".repeat(width - cell.chars().count());
+                let cell = styled(column, &cell);
                 match align {
                     Align::Left => line.extend([cell.as_str(), &blank]),
                     Align::Right => line.extend([blank.as_str(), &cell]),

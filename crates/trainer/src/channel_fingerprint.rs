@@ -70,33 +70,40 @@ impl ChannelFingerprint {
         }
     }
 
-    /// What stands in the way of using weights of `self` on a dataset of `here`, in words; `None`
-    /// where nothing does.
+    /// What stands in the way of using weights of `self` on a dataset of `here` as they are, in words;
+    /// `None` where nothing does.
     pub fn difference(&self, here: &ChannelFingerprint) -> Option<String> {
         if self.digest == here.digest {
             return None;
         }
+        let structure = self.structural_difference(here);
+        structure.or_else(|| self.fitted_difference(here))
+    }
+
+    /// What differs beside vocabularies and scales, which a dataset is fitted to.
+    pub fn structural_difference(&self, here: &ChannelFingerprint) -> Option<String> {
         let names = |entries: &[ChannelEntry]| {
-            entries
-                .iter()
-                .map(|entry| entry.name.clone())
-                .collect::<Vec<_>>()
+            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+            names.join(", ")
         };
         let (theirs, ours) = (names(&self.channels), names(&here.channels));
         if theirs != ours {
             return Some(format!(
-                "it was trained on the channels {}, and the dataset has {}",
-                theirs.join(", "),
-                ours.join(", ")
+                "it was trained on the channels {theirs}, and the dataset has {ours}"
             ));
         }
-        let differing = self
-            .channels
-            .iter()
-            .zip(&here.channels)
-            .find(|(theirs, ours)| theirs != ours);
-        if let Some((theirs, ours)) = differing {
-            return Some(channel_difference(theirs, ours));
+        for (theirs, ours) in self.channels.iter().zip(&here.channels) {
+            let name = &ours.name;
+            if theirs.kind != ours.kind || theirs.per != ours.per {
+                return Some(format!(
+                    "the channel `{name}` is of another kind in the dataset"
+                ));
+            }
+            if theirs.hash_buckets != ours.hash_buckets {
+                return Some(format!(
+                    "the channel `{name}` is hashed otherwise in the dataset"
+                ));
+            }
         }
         if self.positions != here.positions {
             return Some(format!(
@@ -105,52 +112,56 @@ impl ChannelFingerprint {
                 here.positions.saturating_sub(1)
             ));
         }
-        let differing = self
-            .aggregates
-            .iter()
-            .zip(&here.aggregates)
-            .find(|(theirs, ours)| theirs != ours);
-        Some(match differing {
-            Some((theirs, ours)) if theirs.name == ours.name => {
-                format!(
-                    "the aggregate `{}` is scaled otherwise in the dataset",
-                    ours.name
-                )
-            }
-            Some((theirs, ours)) => {
-                format!(
-                    "it was trained with the aggregate `{}` where the dataset has `{}`",
-                    theirs.name, ours.name
-                )
-            }
-            None => format!(
-                "it was trained with {} aggregates, and the dataset has {}",
-                self.aggregates.len(),
-                here.aggregates.len()
-            ),
-        })
+        self.aggregates_difference(here)
     }
-}
 
-fn channel_difference(theirs: &ChannelEntry, ours: &ChannelEntry) -> String {
-    let name = &ours.name;
-    if theirs.kind != ours.kind || theirs.per != ours.per {
-        return format!("the channel `{name}` is of another kind in the dataset");
-    }
-    if theirs.vocabulary != ours.vocabulary {
-        return format!(
-            "the channel `{name}` had {} codes, and has {} in the dataset",
-            theirs.vocabulary, ours.vocabulary
-        );
-    }
-    if theirs.hash_buckets != ours.hash_buckets {
-        return format!("the channel `{name}` is hashed otherwise in the dataset");
-    }
-    match ours.kind {
-        ChannelKind::Dense => format!("the channel `{name}` is scaled otherwise in the dataset"),
-        ChannelKind::Id | ChannelKind::Category => {
-            format!("the codes of channel `{name}` stand for other values in the dataset")
+    fn aggregates_difference(&self, here: &ChannelFingerprint) -> Option<String> {
+        let mut pairs = self.aggregates.iter().zip(&here.aggregates);
+        if let Some((theirs, ours)) = pairs.find(|(theirs, ours)| theirs.name != ours.name) {
+            return Some(format!(
+                "it was trained with the aggregate `{}` where the dataset has `{}`",
+                theirs.name, ours.name
+            ));
         }
+        let (theirs, ours) = (self.aggregates.len(), here.aggregates.len());
+        if theirs == ours {
+            return None;
+        }
+        let longer = self.aggregates.iter().chain(&here.aggregates);
+        let advice = if longer.clone().any(|one| one.name == "embedding_0") {
+            "; give both stages the same `embeddings`, or none"
+        } else {
+            ""
+        };
+        Some(format!(
+            "it was trained with {theirs} aggregates, and the dataset has {ours}{advice}"
+        ))
+    }
+
+    /// Vocabularies and scales that differ where the structure is the same.
+    fn fitted_difference(&self, here: &ChannelFingerprint) -> Option<String> {
+        let mut channels = self.channels.iter().zip(&here.channels);
+        if let Some((theirs, ours)) = channels.find(|(theirs, ours)| theirs != ours) {
+            let name = &ours.name;
+            return Some(if theirs.vocabulary != ours.vocabulary {
+                format!(
+                    "the channel `{name}` had {} codes, and has {} in the dataset",
+                    theirs.vocabulary, ours.vocabulary
+                )
+            } else if ours.kind == ChannelKind::Dense {
+                format!("the channel `{name}` is scaled otherwise in the dataset")
+            } else {
+                format!("the codes of channel `{name}` stand for other values in the dataset")
+            });
+        }
+        let mut aggregates = self.aggregates.iter().zip(&here.aggregates);
+        let differing = aggregates.find(|(theirs, ours)| theirs != ours);
+        differing.map(|(_, ours)| {
+            format!(
+                "the aggregate `{}` is scaled otherwise in the dataset",
+                ours.name
+            )
+        })
     }
 }
 
@@ -195,6 +206,16 @@ mod tests {
         assert_eq!(
             serde_json::from_str::<ChannelFingerprint>(&text).unwrap(),
             fingerprint()
+        );
+    }
+
+    #[test]
+    fn what_is_prepared_again_has_the_same_structure() {
+        let refitted = ChannelFingerprint::of(&tiny_retail::refitted(4));
+        assert_eq!(fingerprint().structural_difference(&refitted), None);
+        assert_eq!(
+            fingerprint().difference(&refitted).unwrap(),
+            "the channel `product` had 15 codes, and has 17 in the dataset"
         );
     }
 

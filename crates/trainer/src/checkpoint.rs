@@ -86,7 +86,7 @@ pub fn save<D: Device>(
     network.write(&unfinished.join(WEIGHTS_FILE), WeightSet::All)?;
     optimizer.save(&unfinished.join(OPTIMIZER_FILE), &network.tables())?;
     if let Some(best) = &progress.best {
-        let current = network.snapshot();
+        let current = network.snapshot()?;
         network.restore(best)?;
         let written = network.write(&unfinished.join(BEST_FILE), WeightSet::All);
         network.restore(&current)?;
@@ -135,7 +135,7 @@ pub fn load<D: Device>(
     let Some((_, place)) = states(folder)?.pop() else {
         return Ok(None);
     };
-    let initial = learned.network.snapshot();
+    let initial = learned.network.snapshot()?;
     let loaded = load_state(&place, job, &mut learned);
     if loaded.is_err() {
         learned.network.restore(&initial)?;
@@ -165,7 +165,7 @@ fn load_state<D: Device>(
     let mut best = None;
     if state.has_best {
         network.read(&place.join(BEST_FILE), WeightSet::All)?;
-        best = Some(network.snapshot());
+        best = Some(network.snapshot()?);
     }
     network.read(&place.join(WEIGHTS_FILE), WeightSet::All)?;
     let (parameters, mut tables) = network.parts_mut();

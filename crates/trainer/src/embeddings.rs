@@ -21,7 +21,7 @@ use crate::error::TrainError;
 use crate::export_params::Pooling;
 
 /// entity, snapshot, split, embedding.
-const EMBEDDINGS_FILE: &str = "embeddings.parquet";
+pub(crate) const EMBEDDINGS_FILE: &str = "embeddings.parquet";
 /// The embeddings alone. [n, d]
 const NPY_FILE: &str = "embeddings.npy";
 /// What they are.

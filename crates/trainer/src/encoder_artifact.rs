@@ -8,6 +8,7 @@ use supermoe_channels::Task;
 
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::error::TrainError;
+use crate::export_params::Pooling;
 
 /// Version of the folder's format.
 const FORMAT: u32 = 2;
@@ -31,8 +32,15 @@ pub struct ArtifactConfig {
     /// The tasks of the towers; none for an encoder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tasks: Vec<Task>,
+    /// How the towers pool steps.
+    #[serde(default, skip_serializing_if = "is_maximum")]
+    pub pooling: Pooling,
     /// What it was trained on.
     pub channels: ChannelFingerprint,
+}
+
+fn is_maximum(pooling: &Pooling) -> bool {
+    *pooling == Pooling::Max
 }
 
 impl ArtifactConfig {
@@ -50,6 +58,7 @@ impl ArtifactConfig {
             d_model,
             params,
             tasks: Vec::new(),
+            pooling: Pooling::Max,
             channels,
         }
     }
@@ -79,7 +88,8 @@ impl ArtifactConfig {
         Ok(config)
     }
 
-    /// Whether weights of `self` can go on as `wanted`; an error says in words what differs.
+    /// Whether weights of `self` can go on as `wanted`, whatever vocabularies and scales they were fitted to;
+    /// an error says in words what differs.
     pub fn check_usable_as(
         &self,
         wanted: &ArtifactConfig,
@@ -112,7 +122,7 @@ impl ArtifactConfig {
                 ));
             }
         }
-        match self.channels.difference(&wanted.channels) {
+        match self.channels.structural_difference(&wanted.channels) {
             Some(difference) => refuse(difference),
             None => Ok(()),
         }
@@ -175,10 +185,17 @@ mod tests {
                 .unwrap_err()
                 .contains("of model `supermoe`")
         );
+        let other = tiny_retail::dataset_of(3, |name| name != "country");
+        let error = told(&|wanted| wanted.channels = ChannelFingerprint::of(&other)).unwrap_err();
+        assert!(
+            error.starts_with("encoder: it was trained on the channels product, country"),
+            "{error}"
+        );
         let other = tiny_retail::dataset_with(3, |schema, _| schema.channels[3].mean += 0.5);
         assert_eq!(
-            told(&|wanted| wanted.channels = ChannelFingerprint::of(&other)).unwrap_err(),
-            "encoder: the channel `amount` is scaled otherwise in the dataset"
+            told(&|wanted| wanted.channels = ChannelFingerprint::of(&other)),
+            Ok(()),
+            "how a channel is scaled is no part of its structure"
         );
     }
 }

@@ -51,10 +51,13 @@ pub enum TrainError {
     /// The `encoder` input does not fit this stage.
     #[error("encoder: {0}")]
     Encoder(String),
+    /// The `choice` input cannot be read, or does not fit this stage.
+    #[error("choice: {0}")]
+    Choice(String),
     /// The input of this port is no trained network that this stage can use.
     #[error("{port}: {reason}")]
     Artifact { port: &'static str, reason: String },
-    /// Embeddings cannot be written.
+    /// Embeddings cannot be read or written.
     #[error("{path}: {reason}")]
     Embeddings { path: PathBuf, reason: String },
     /// Something that this version does not do.

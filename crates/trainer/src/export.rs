@@ -77,7 +77,9 @@ pub fn run<D: TrainingDevice>(
     writer.finish()?;
     // Towers and heads stay behind.
     config.tasks = Vec::new();
+    config.pooling = Pooling::Max;
     config.write(job.encoder)?;
+    dataset.write_fitted(job.encoder)?;
     trained
         .network
         .write(&job.encoder.join(WEIGHTS_FILE), WeightSet::Encoder)?;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use supermoe_channels::{Dataset, SampleId, Split, Task};
+use supermoe_channels::{Dataset, HashPurpose, SampleId, Split, Task, stable_hash};
 
-use crate::encoder_artifact::{ArtifactConfig, WEIGHTS_FILE};
+use crate::encoder_artifact::WEIGHTS_FILE;
 use crate::error::TrainError;
 use crate::finetune_params::{FinetuneParams, Freeze};
 use crate::history::History;
-use crate::job::Job;
+use crate::job::{Job, StartingPoint};
 use crate::labels::{Labels, check_labels};
 use crate::model_factory::TrainingDevice;
 use crate::model_input::InputLayout;
@@ -18,6 +18,7 @@ use crate::network::WeightSet;
 use crate::predictions::{SplitScores, write_predictions};
 use crate::task_scores::{mean_quality, measure};
 use crate::task_towers::TaskTowers;
+use crate::warm_start::WarmStart;
 use crate::weighting::{MethodParams, ValidationHalves, Weighting, Whole};
 
 /// Where fine-tuning puts its outputs.
@@ -56,42 +57,40 @@ pub fn run<D: TrainingDevice>(
         freeze: params.freeze,
         regression: params.loss,
     };
-    check_labels(&tasks, &options.labels.of(&job.samples()?), monitor)?;
+    let samples = labelled(dataset, job.samples()?, params.labelled, job.seed)?;
+    check_labels(&tasks, &options.labels.of(&samples), monitor)?;
     if matches!(method, MethodParams::BilevelAuc(_)) {
         options.validation.check(&tasks, &options.labels)?;
     }
     warn_of_params(params, encoder.is_some(), monitor);
 
     let mut config = job.config();
-    if let Some(folder) = encoder {
-        let training_params = job.factory.training_params;
-        ArtifactConfig::read(folder)?.check_usable_as(&config, training_params)?;
-    }
+    let warm = encoder
+        .map(|folder| WarmStart::open(folder, job, monitor))
+        .transpose()?;
     config.tasks = tasks;
+    config.pooling = params.pooling;
     let layout = InputLayout::new(dataset.schema());
     let (mut network, (towers, weighting)) =
         job.build(device, &layout, &config.tasks, |builder| {
             let (d_model, dropout) = (params.training.d_model, params.training.dropout);
             let towers = TaskTowers::new(&config.tasks, d_model, dropout as f32, builder)?;
+            let towers = towers.pooled(params.pooling);
             let weighted = weighted_tasks(&config.tasks, params.loss);
             let weighting = Weighting::new(&method, &weighted, Whole::Mean, builder)?;
             Ok((towers, weighting))
         })?;
     let measured = options.validation.choice.clone();
     let objective = MultiTask::new(dataset, layout, towers, options);
-    let mut weights = None;
-    if let Some(folder) = encoder {
-        let path = folder.join(WEIGHTS_FILE);
-        network.read(&path, WeightSet::Encoder)?;
-        let bytes = std::fs::read(&path).map_err(TrainError::io(&path))?;
-        weights = Some(blake3::hash(&bytes).to_hex().to_string());
-    }
+    let weights = warm
+        .map(|warm| warm.read(job, &config.tasks, &mut network))
+        .transpose()?;
     let mut history = job.fit(
         &mut network,
         &objective,
         weighting,
         &config,
-        weights,
+        StartingPoint { samples, weights },
         monitor,
     )?;
 
@@ -126,6 +125,27 @@ fn validation(dataset: &Dataset, method: &MethodParams) -> ValidationHalves {
             choice: dataset.split(Split::Valid),
         },
     }
+}
+
+/// The samples of this share of the entities, drawn by a hash of seed and entity.
+fn labelled(
+    dataset: &Dataset,
+    mut samples: Vec<SampleId>,
+    share: f64,
+    seed: u64,
+) -> Result<Vec<SampleId>, TrainError> {
+    if share < 1.0 {
+        let below = (share * u64::MAX as f64) as u64;
+        samples.retain(|&sample| {
+            let name = format!("{seed}/{}", dataset.entity(sample));
+            stable_hash(HashPurpose::Labelled, &name) < below
+        });
+    }
+    if samples.is_empty() {
+        let reason = format!("no training sample is of the share {share} of the entities");
+        return Err(TrainError::param("labelled", reason));
+    }
+    Ok(samples)
 }
 
 /// The tasks to train, as indices in the schema.

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::export_params::Pooling;
 use crate::job::Training;
-use crate::training_params::{TrainingParams, at_least_one};
+use crate::training_params::{TrainingParams, at_least_one, in_range};
 use crate::weighting::FinetuneWeighting;
 
 /// Whether the encoder learns.
@@ -66,6 +67,15 @@ pub struct FinetuneParams {
     /// `freeze: { until_epoch: 2 }` (not in the first two epochs).
     #[serde(default)]
     pub freeze: Freeze,
+    /// How the steps of a sample become what towers see, of models that give steps: `max`, the largest value
+    /// over the steps (eq. 8), `mean`, or `last`, the snapshot step alone.
+    #[serde(default)]
+    pub pooling: Pooling,
+    /// The share of the training split's entities whose labels are learned from, the same entities for one
+    /// seed; the samples of the others are left out. For asking what pre-training adds where labels are few.
+    #[serde(default = "all")]
+    #[schemars(range(min = 0.0001, max = 1.0))]
+    pub labelled: f64,
     /// A sanity check, never for real use: the labels of samples are exchanged at random within
     /// each split, in the predictions too. No label then depends on its inputs, so the test AUC
     /// must be 0.5 but for chance; if it is not, the test labels were seen in training. (Against
@@ -73,6 +83,10 @@ pub struct FinetuneParams {
     /// amount in a single run: AUC does not see how small a slope is.)
     #[serde(default)]
     pub shuffle_labels: bool,
+}
+
+fn all() -> f64 {
+    1.0
 }
 
 impl Training for FinetuneParams {
@@ -107,6 +121,7 @@ impl FinetuneParams {
         if let Freeze::UntilEpoch(until) = self.freeze {
             at_least_one("freeze.until_epoch", until)?;
         }
+        in_range("labelled", self.labelled, 0.0001, 1.0)?;
         self.weighting.method().check()?;
         self.training.check()
     }

@@ -204,6 +204,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         let Position { epoch, step, .. } = self.progress.position;
         let codes = self.objective.head_codes(batch);
         let rows = self.network.gather(self.objective.input(batch), &codes)?;
+        self.network.release()?;
         let optimizer = &self.options.params.optimizer;
         let rate = optimizer.learning_rate * self.schedule.factor(step);
         let rates = optimizer.learning_rates(rate, self.objective.encoder_learns(epoch));
@@ -294,6 +295,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
     /// Measures, keeps the weights if they are the best, and sees whether that was the last epoch.
     fn end_epoch(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
         self.close_window(monitor);
+        self.network.settle()?;
         let Position { epoch, step, .. } = self.progress.position;
         monitor.progress(
             step,
@@ -316,7 +318,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         let verdict = self.early.epoch(epoch, evaluation.score);
         self.progress.best_score = self.early.best();
         if verdict.best {
-            self.progress.best = Some(self.network.snapshot());
+            self.progress.best = Some(self.network.snapshot()?);
         }
         let position = &mut self.progress.position;
         position.epoch += 1;

@@ -1,5 +1,7 @@
 //! What pre-training and fine-tuning begin with: a model, a dataset, and how to train.
 
+use std::path::{Path, PathBuf};
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use supermoe_channels::{Dataset, SampleId, Split, Task};
@@ -25,6 +27,16 @@ pub struct Job<'a, P> {
     pub params: P,
     pub seed: u64,
     pub dataset: &'a Dataset,
+    /// Where files of large tables are, while it runs.
+    pub folder: PathBuf,
+}
+
+/// What a training begins with.
+pub struct StartingPoint {
+    /// What is learned from.
+    pub samples: Vec<SampleId>,
+    /// Names the weights, if they are not from the seed.
+    pub weights: Option<String>,
 }
 
 /// Params of a kind of training.
@@ -52,7 +64,16 @@ impl<'a, P: Training> Job<'a, P> {
             seed: params.training().seed.unwrap_or(seed),
             params,
             dataset,
+            folder: std::env::temp_dir(),
         })
+    }
+
+    /// The same with another folder for files of large tables than the system's for temporary files.
+    pub fn in_folder(self, folder: &Path) -> Job<'a, P> {
+        Job {
+            folder: folder.to_owned(),
+            ..self
+        }
     }
 
     /// The configuration of what is trained, without tasks.
@@ -83,7 +104,8 @@ impl<'a, P: Training> Job<'a, P> {
             tasks,
         };
         let row_optimizer = params.optimizer.row_optimizer();
-        Network::build(device, self.seed, row_optimizer, |builder| {
+        let tables = params.tables.plan(row_optimizer, &self.folder)?;
+        Network::build(device, self.seed, tables, |builder| {
             let model = self.factory.build(&self.model_params, &shape, builder)?;
             Ok((model, top(builder)?))
         })
@@ -100,17 +122,23 @@ impl<'a, P: Training> Job<'a, P> {
         Ok(samples)
     }
 
-    /// Trains a network; `weights` name those that it begins with, if they are not from the seed.
+    /// Trains a network.
     pub fn fit<D: TrainingDevice, O: Objective<D>>(
         &self,
         network: &mut Network<D>,
         objective: &O,
         weighting: Weighting,
         config: &ArtifactConfig,
-        weights: Option<String>,
+        start: StartingPoint,
         monitor: &mut dyn Monitor,
     ) -> Result<History, TrainError> {
-        let parts = (config, &self.params, self.seed, self.dataset.len(), weights);
+        let parts = (
+            config,
+            &self.params,
+            self.seed,
+            self.dataset.len(),
+            start.weights,
+        );
         // Params and names always have a JSON form.
         let bytes = serde_json::to_vec(&parts).unwrap_or_default();
         let options = FitOptions {
@@ -118,13 +146,12 @@ impl<'a, P: Training> Job<'a, P> {
             params: self.params.training(),
             job: blake3::hash(&bytes).to_hex().to_string(),
         };
-        let samples = self.samples()?;
         fit(
             network,
             objective,
             weighting,
             self.dataset,
-            &samples,
+            &start.samples,
             &options,
             monitor,
         )

@@ -1,7 +1,7 @@
 //! Training of sequence models on packed batches, resumable to the bit.
 //!
 //! A model crate implements [`ModelKind`]; [`plugins`] turns a list of [`ModelFactory`] into the
-//! `pretrain` and `finetune` plugins. Nothing here knows a model by name. What several models are made
+//! `pretrain`, `finetune`, `export` and `predict` plugins. Nothing here knows a model by name. What several models are made
 //! of stands here too: [`SequenceEncoder`] and [`ChannelTables`] for those that look at steps,
 //! [`PooledFeatures`] for those that do not.
 
@@ -10,8 +10,10 @@ mod batch_order;
 mod channel_fingerprint;
 mod channel_tables;
 mod checkpoint;
+pub mod choice;
 mod class_sampler;
 mod early_stopping;
+mod embedding_features;
 mod embeddings;
 mod encoder_artifact;
 mod error;
@@ -21,6 +23,8 @@ mod export_params;
 pub mod finetune;
 mod finetune_params;
 mod fit;
+mod future;
+mod future_heads;
 mod history;
 mod job;
 mod labels;
@@ -48,13 +52,17 @@ mod prefetch;
 pub mod pretrain;
 mod pretrain_params;
 pub mod random;
+mod scale_shift;
 mod schedule;
 mod sequence_encoder;
 pub mod size_checks;
+mod table_params;
+mod table_plan;
 mod task_scores;
 mod task_towers;
 mod trained;
 mod training_params;
+mod warm_start;
 mod weighting;
 
 #[cfg(test)]
@@ -78,9 +86,11 @@ pub use optimizer_params::{GroupRates, IdRows, OptimizerParams};
 pub use pooled_features::PooledFeatures;
 pub use pooled_numbers::{PooledNumbers, events_and_snapshot};
 pub use predictions::PREDICTIONS_FILE;
-pub use pretrain_params::{DenseTarget, MaskMode, PretrainParams, SampledSoftmax};
+pub use pretrain_params::{DenseTarget, FutureParams, MaskMode, PretrainParams, SampledSoftmax};
 pub use schedule::Decay;
 pub use sequence_encoder::{SequenceEncoder, SequenceSizes};
+pub use table_params::{MemorySize, TableParams, TableUpdates};
+pub use table_plan::{TableBudget, TablePlan};
 pub use trained::Artifact;
 pub use training_params::TrainingParams;
 pub use weighting::{

@@ -1,10 +1,12 @@
 //! Masked channel prediction's learning side: a head for every predicted channel (eq. 1 to 3).
 
 use supermoe_channels::{Dataset, SampleId};
-use supermoe_nn::{Device, OwnedTape};
+use supermoe_nn::{Device, OwnedTape, ops};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
+use crate::future::Future;
+use crate::future_heads::{FutureBatch, FutureHeads};
 use crate::masking::Masking;
 use crate::mcp_head::{Head, HeadBatch};
 use crate::mcp_tally::Tally;
@@ -13,10 +15,10 @@ use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
 use crate::objective::{Evaluation, Objective, Pass, StepLoss};
-use crate::predicted_channel::{Place, PredictedChannel};
-use crate::pretrain_params::SampledSoftmax;
+use crate::predicted_channel::PredictedChannel;
+use crate::pretrain_params::{FutureParams, SampledSoftmax};
 use crate::random::{Purpose, stream};
-use crate::weighting::{Likelihood, WeightedTask};
+use crate::weighting::WeightedTask;
 
 /// The objective of pre-training.
 pub struct MaskedChannelPrediction<'a> {
@@ -24,7 +26,8 @@ pub struct MaskedChannelPrediction<'a> {
     masking: Masking,
     layout: InputLayout,
     heads: Vec<Head>,
-    /// Of the predicted channels.
+    future: Option<FutureHeads<'a>>,
+    /// Of the predicted channels, then of the heads of the future.
     names: Vec<String>,
     seed: u64,
     /// What is measured after an epoch.
@@ -36,6 +39,7 @@ pub struct McpBatch {
     input: ModelInput,
     /// By head.
     targets: Vec<HeadBatch>,
+    future: Option<FutureBatch>,
 }
 
 /// What masked channel prediction is told besides the data.
@@ -44,6 +48,7 @@ pub struct McpOptions {
     pub sampled_softmax: SampledSoftmax,
     pub d_model: usize,
     pub seed: u64,
+    pub future: Option<FutureParams>,
     pub valid: Vec<SampleId>,
 }
 
@@ -60,10 +65,19 @@ impl<'a> MaskedChannelPrediction<'a> {
         let heads = channels
             .map(|channel| Head::new(channel, sampled, d_model, builder))
             .collect::<Result<_, TrainError>>()?;
-        let names = options.masking.channels.iter();
+        let future = match &options.future {
+            None => None,
+            Some(params) => {
+                let (future, channels) = (Future::new(dataset, params)?, &options.masking.channels);
+                let heads = FutureHeads::new(future, channels, sampled, d_model, builder)?;
+                Some(heads)
+            }
+        };
+        let tasks = weighted_tasks(&options.masking.channels, future.as_ref());
         Ok(MaskedChannelPrediction {
             dataset,
-            names: names.map(|channel| channel.name.clone()).collect(),
+            names: tasks.into_iter().map(|task| task.name).collect(),
+            future,
             masking: options.masking,
             layout,
             heads,
@@ -72,16 +86,9 @@ impl<'a> MaskedChannelPrediction<'a> {
         })
     }
 
-    /// The predicted channels, as a weighting sees them.
+    /// What is told, as a weighting sees it.
     pub fn weighted_tasks(&self) -> Vec<WeightedTask> {
-        let task = |channel: &PredictedChannel| WeightedTask {
-            name: channel.name.clone(),
-            likelihood: match channel.place {
-                Place::Number { .. } => Likelihood::Numbers,
-                Place::Codes { .. } | Place::Bucket { .. } => Likelihood::Classes,
-            },
-        };
-        self.masking.channels.iter().map(task).collect()
+        weighted_tasks(&self.masking.channels, self.future.as_ref())
     }
 
     fn masked(
@@ -99,6 +106,7 @@ impl<'a> MaskedChannelPrediction<'a> {
             targets: targets
                 .map(|(head, targets)| head.batch(targets, &mut random))
                 .collect(),
+            future: (self.future.as_ref()).map(|heads| heads.batch(samples, &mut random)),
         })
     }
 
@@ -124,6 +132,15 @@ impl<'a> MaskedChannelPrediction<'a> {
     }
 }
 
+fn weighted_tasks(
+    channels: &[PredictedChannel],
+    future: Option<&FutureHeads<'_>>,
+) -> Vec<WeightedTask> {
+    let channels = channels.iter().map(PredictedChannel::weighted_task);
+    let future = future.map(FutureHeads::weighted_tasks);
+    channels.chain(future.into_iter().flatten()).collect()
+}
+
 impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
     type Batch = McpBatch;
 
@@ -137,8 +154,10 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
 
     fn head_codes<'b>(&self, batch: &'b McpBatch) -> Vec<&'b [u32]> {
         let heads = self.heads.iter().zip(&batch.targets);
+        let future = self.future.iter().zip(&batch.future);
         heads
             .filter_map(|(head, targets)| head.codes(targets))
+            .chain(future.flat_map(|(heads, future)| heads.codes(future)))
             .collect()
     }
 
@@ -149,7 +168,13 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
     fn present(&self, batch: &McpBatch) -> Vec<usize> {
         let targets = batch.targets.iter().enumerate();
         let present = targets.filter(|(_, targets)| !targets.rows.is_empty());
-        present.map(|(head, _)| head).collect()
+        let future = self.future.iter().zip(&batch.future);
+        let future = future.flat_map(|(heads, future)| heads.present(future));
+        let first = self.heads.len();
+        present
+            .map(|(head, _)| head)
+            .chain(future.map(|task| first + task))
+            .collect()
     }
 
     fn loss(
@@ -170,7 +195,24 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
         let encoded = network.train(&batch.input, rows, mode, tape)?;
         let steps = encoded.steps()?;
         let mut losses = Vec::with_capacity(tasks.len());
+        let first = self.heads.len();
+        let pooled = match tasks.last() {
+            Some(&last) if last >= first => {
+                Some(ops::segment_max(steps, &batch.input.offsets, tape)?)
+            }
+            _ => None,
+        };
         for &task in tasks {
+            if let (Some(of_future), Some(heads), Some(future), Some(pooled)) = (
+                task.checked_sub(first),
+                &self.future,
+                &batch.future,
+                &pooled,
+            ) {
+                let loss = heads.loss(of_future, network, pooled, &rows.heads, future, tape)?;
+                losses.push((task, loss));
+                continue;
+            }
             let (head, targets) = (&self.heads[task], &batch.targets[task]);
             let loss = head.loss(network, steps, &rows.heads, targets, tape)?;
             losses.push((task, loss));

@@ -251,8 +251,11 @@ fn told_of_table<'c, D: Device>(
 ) -> Result<Told<'c>, Error> {
     let width = table.dim() - 1;
     let mut told = Told::new(classes);
-    for (number, block) in table.values().chunks(CLASS_BLOCK * (width + 1)).enumerate() {
-        let count = block.len() / (width + 1);
+    let mut block = Vec::new();
+    for first in (0..table.rows()).step_by(CLASS_BLOCK) {
+        let count = CLASS_BLOCK.min(table.rows() - first);
+        block.resize(count * (width + 1), 0.0);
+        table.read_rows(first..first + count, &mut block)?;
         let (mut weight, mut bias) = (vec![0.0; width * count], Vec::with_capacity(count));
         for (class, row) in block.chunks_exact(width + 1).enumerate() {
             for (i, &value) in row[..width].iter().enumerate() {
@@ -263,7 +266,7 @@ fn told_of_table<'c, D: Device>(
         let weight = matrix(device, weight, width, count)?;
         let bias = vector(device, bias)?;
         let logits = ops::linear(picked, &weight, Some(&bias), &mut NoneTape)?;
-        told.add((number * CLASS_BLOCK) as u32, &read(&logits));
+        told.add(first as u32, &read(&logits));
     }
     Ok(told)
 }

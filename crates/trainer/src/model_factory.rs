@@ -146,10 +146,15 @@ impl ModelFactory {
     pub fn variant(&self, unavailable: Option<String>) -> VariantValue {
         VariantValue {
             revision: self.revision.to_owned(),
-            params: (self.schema)(),
+            params: self.params_schema(),
             description: self.description.to_owned(),
             unavailable,
         }
+    }
+
+    /// JSON Schema of the model's params.
+    pub fn params_schema(&self) -> Value {
+        (self.schema)()
     }
 
     /// Why it cannot be pre-trained, in words; `None` where it can.

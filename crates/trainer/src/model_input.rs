@@ -121,4 +121,21 @@ mod tests {
         assert_eq!(input.offsets.rows(), batch.tokens());
         assert!(layout.input(&batch, &[]).unwrap().dense.masked.is_empty());
     }
+
+    #[test]
+    fn events_in_another_order_are_the_same_codes_in_other_rows() {
+        let codes = |dataset: &supermoe_channels::Dataset| {
+            let layout = InputLayout::new(dataset.schema());
+            let batch = dataset.pack(&dataset.split(Split::Train));
+            layout.input(&batch, &[]).unwrap().codes[0].to_vec()
+        };
+        let (mut first, mut second) = (
+            codes(&tiny_retail::dataset(4)),
+            codes(&tiny_retail::reordered(4)),
+        );
+        assert_ne!(first, second);
+        first.sort_unstable();
+        second.sort_unstable();
+        assert_eq!(first, second);
+    }
 }

@@ -3,19 +3,20 @@
 use std::path::Path;
 
 use supermoe_nn::layers::Mode;
-use supermoe_nn::tables::RowOptimizer;
+use supermoe_nn::tables::TableSnapshot;
 use supermoe_nn::{Device, Error, Group, OwnedTape, Parameters, Table, TableRows};
 
 use crate::error::TrainError;
 use crate::model::{Augmentation, AuxiliaryLoss, Encoded, Model};
 use crate::model_input::ModelInput;
+use crate::table_plan::TablePlan;
 
 /// Where a model's parts, and what stands on top of it, are made.
 pub struct NetworkBuilder<'a, D: Device> {
     /// Parameters on the device.
     pub parameters: &'a mut Parameters<D>,
     tables: &'a mut Tables,
-    row_optimizer: RowOptimizer,
+    plan: &'a mut TablePlan,
 }
 
 /// Tables in host memory.
@@ -44,7 +45,7 @@ impl<D: Device> NetworkBuilder<'_, D> {
     /// rows come to the model in the order in which tables were added.
     ///
     /// # Errors
-    /// No memory for it.
+    /// No room for it, or fewer rows than shards.
     pub fn add_table(
         &mut self,
         channel: usize,
@@ -72,9 +73,16 @@ impl<D: Device> NetworkBuilder<'_, D> {
         Ok(self.tables.heads.len() - 1)
     }
 
-    fn table(&self, name: &str, rows: usize, width: usize, deviation: f32) -> Result<Table, Error> {
+    fn table(
+        &mut self,
+        name: &str,
+        rows: usize,
+        width: usize,
+        deviation: f32,
+    ) -> Result<Table, Error> {
+        let settings = self.plan.next(rows, width);
         let seed = self.parameters.seed();
-        Table::new(name, rows, width, deviation, self.row_optimizer, seed)
+        Table::new(name, rows, width, deviation, settings, seed)
     }
 }
 
@@ -100,7 +108,7 @@ pub enum WeightSet {
 }
 
 impl WeightSet {
-    fn groups(self) -> &'static [Group] {
+    pub(crate) fn groups(self) -> &'static [Group] {
         match self {
             WeightSet::Encoder => &[Group::Encoder, Group::Tables],
             WeightSet::All => &[Group::Encoder, Group::Tables, Group::Towers],
@@ -112,7 +120,7 @@ impl WeightSet {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Weights {
     parameters: Vec<Vec<f32>>,
-    tables: Vec<Vec<f32>>,
+    tables: Vec<TableSnapshot>,
 }
 
 /// See the module.
@@ -127,7 +135,7 @@ impl<D: Device> Network<D> {
     pub fn build<H>(
         device: D,
         seed: u64,
-        row_optimizer: RowOptimizer,
+        plan: impl Into<TablePlan>,
         build: impl FnOnce(&mut NetworkBuilder<'_, D>) -> Result<(Box<dyn Model<D>>, H), TrainError>,
     ) -> Result<(Network<D>, H), TrainError> {
         let mut parameters = Parameters::new(device, seed);
@@ -135,7 +143,7 @@ impl<D: Device> Network<D> {
         let (model, heads) = build(&mut NetworkBuilder {
             parameters: &mut parameters,
             tables: &mut tables,
-            row_optimizer,
+            plan: &mut plan.into(),
         })?;
         let network = Network {
             parameters,
@@ -255,18 +263,33 @@ impl<D: Device> Network<D> {
         self.tables.iter().collect()
     }
 
-    pub fn snapshot(&self) -> Weights {
-        Weights {
+    /// The rows of a training step have been gathered: see [`Table::release`].
+    pub fn release(&mut self) -> Result<(), Error> {
+        self.tables.iter_mut().try_for_each(Table::release)
+    }
+
+    /// Brings updates of tables that come late to their end, so that the weights are all that was learned.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        self.tables.iter_mut().try_for_each(Table::settle)
+    }
+
+    /// A copy of all weights.
+    ///
+    /// # Errors
+    /// No room for that of a table.
+    pub fn snapshot(&self) -> Result<Weights, Error> {
+        let tables = self.tables.iter().map(Table::snapshot);
+        Ok(Weights {
             parameters: self.parameters.snapshot(),
-            tables: self.tables.iter().map(Table::snapshot).collect(),
-        }
+            tables: tables.collect::<Result<_, Error>>()?,
+        })
     }
 
     /// Puts back what [`Self::snapshot`] of this network gave.
     pub fn restore(&mut self, weights: &Weights) -> Result<(), Error> {
         self.parameters.restore(&weights.parameters)?;
         for (table, values) in self.tables.iter_mut().zip(&weights.tables) {
-            table.restore(values.clone())?;
+            table.restore(values)?;
         }
         Ok(())
     }

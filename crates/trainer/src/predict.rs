@@ -44,7 +44,8 @@ pub fn run<D: TrainingDevice>(
                     .model
                     .refuse("it has no towers: give the stage a model of `finetune`".to_owned()));
             }
-            TaskTowers::new(&config.tasks, config.d_model, 0.0, builder)
+            let towers = TaskTowers::new(&config.tasks, config.d_model, 0.0, builder)?;
+            Ok(towers.pooled(config.pooling))
         },
     )?;
     let tasks = &trained.config.tasks;

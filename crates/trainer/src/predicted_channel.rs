@@ -4,6 +4,7 @@ use supermoe_channels::{DenseSource, FIRST_CODE, PackedBatch, Per, Schema};
 
 use crate::error::TrainError;
 use crate::pretrain_params::DenseTarget;
+use crate::weighting::{Likelihood, WeightedTask};
 
 /// A channel that is masked and predicted.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,19 @@ pub struct PredictedChannel {
     pub place: Place,
     /// Columns of the dense input that betray this channel: totals with it as their source.
     pub totals: Vec<usize>,
+}
+
+impl PredictedChannel {
+    /// As a weighting sees it.
+    pub fn weighted_task(&self) -> WeightedTask {
+        WeightedTask {
+            name: self.name.clone(),
+            likelihood: match self.place {
+                Place::Number { .. } => Likelihood::Numbers,
+                Place::Codes { .. } | Place::Bucket { .. } => Likelihood::Classes,
+            },
+        }
+    }
 }
 
 /// Where a channel stands in a packed batch, and what is told of it.

@@ -7,7 +7,7 @@ use supermoe_channels::{SampleId, Split};
 use crate::encoder_artifact::WEIGHTS_FILE;
 use crate::error::TrainError;
 use crate::history::History;
-use crate::job::Job;
+use crate::job::{Job, StartingPoint};
 use crate::masking::Masking;
 use crate::mcp::{MaskedChannelPrediction, McpOptions};
 use crate::model_factory::{Pretraining, TrainingDevice};
@@ -16,6 +16,7 @@ use crate::monitor::Monitor;
 use crate::network::{Network, WeightSet};
 use crate::own_pretraining::OwnPretraining;
 use crate::pretrain_params::PretrainParams;
+use crate::warm_start::WarmStart;
 use crate::weighting::{MethodParams, Weighting, Whole};
 
 /// Training samples that a model's augmentation looks at before its own pre-training.
@@ -29,23 +30,29 @@ pub struct PretrainOutputs<'a> {
     pub history: &'a Path,
 }
 
-/// Trains on a device, and writes the outputs.
+/// Trains on a device, beginning with the weights in the folder `encoder` where one is given, and writes
+/// the outputs.
 pub fn run<D: TrainingDevice>(
     job: &Job<'_, PretrainParams>,
+    encoder: Option<&Path>,
     outputs: &PretrainOutputs<'_>,
     device: D,
     monitor: &mut dyn Monitor,
 ) -> Result<(), TrainError> {
     let layout = InputLayout::new(job.dataset.schema());
+    let warm = encoder
+        .map(|folder| WarmStart::open(folder, job, monitor))
+        .transpose()?;
     let (network, history) = match job.factory.pretraining {
-        Pretraining::MaskedChannels => masked_channels(job, layout, device, monitor)?,
-        Pretraining::Own => own(job, layout, device, monitor)?,
+        Pretraining::MaskedChannels => masked_channels(job, warm, layout, device, monitor)?,
+        Pretraining::Own => own(job, warm, layout, device, monitor)?,
         Pretraining::None => {
             let reason = job.factory.without_pretraining().unwrap_or_default();
             return Err(TrainError::Unsupported(reason));
         }
     };
     job.config().write(outputs.encoder)?;
+    job.dataset.write_fitted(outputs.encoder)?;
     let weights = outputs.encoder.join(WEIGHTS_FILE);
     network.write(&weights, WeightSet::Encoder)?;
     history
@@ -56,6 +63,7 @@ pub fn run<D: TrainingDevice>(
 /// By masked channel prediction.
 fn masked_channels<D: TrainingDevice>(
     job: &Job<'_, PretrainParams>,
+    warm: Option<WarmStart<'_>>,
     layout: InputLayout,
     device: D,
     monitor: &mut dyn Monitor,
@@ -72,9 +80,10 @@ fn masked_channels<D: TrainingDevice>(
         sampled_softmax: params.sampled_softmax,
         d_model: params.training.d_model,
         seed: job.seed,
+        future: params.future.clone(),
         valid: part(dataset.split(Split::Valid), params.valid_samples),
     };
-    job.samples()?;
+    let samples = job.samples()?;
     let (mut network, (objective, weighting)) = job.build(device, &layout, &[], |builder| {
         let objective = MaskedChannelPrediction::new(dataset, layout.clone(), options, builder)?;
         let (method, heads) = (params.weighting.method(), objective.weighted_tasks());
@@ -82,13 +91,18 @@ fn masked_channels<D: TrainingDevice>(
         Ok((objective, weighting))
     })?;
     let config = job.config();
-    let history = job.fit(&mut network, &objective, weighting, &config, None, monitor)?;
+    let start = StartingPoint {
+        samples,
+        weights: begin_with(warm, job, &mut network)?,
+    };
+    let history = job.fit(&mut network, &objective, weighting, &config, start, monitor)?;
     Ok((network, history))
 }
 
 /// By what the model brings.
 fn own<D: TrainingDevice>(
     job: &Job<'_, PretrainParams>,
+    warm: Option<WarmStart<'_>>,
     layout: InputLayout,
     device: D,
     monitor: &mut dyn Monitor,
@@ -103,7 +117,17 @@ fn own<D: TrainingDevice>(
             ),
         ));
     }
-    let some = part(job.samples()?, AUGMENTATION_SAMPLES);
+    if params.future.is_some() {
+        return Err(TrainError::param(
+            "future",
+            format!(
+                "the model `{}` has a pre-training of its own, which masks no channel; leave it out",
+                job.factory.name
+            ),
+        ));
+    }
+    let samples = job.samples()?;
+    let some = part(samples.clone(), AUGMENTATION_SAMPLES);
     let (mut network, ()) = job.build(device, &layout, &[], |_| Ok(()))?;
     let training = layout.input(&dataset.pack(&some), &[])?;
     let objective = OwnPretraining {
@@ -114,8 +138,21 @@ fn own<D: TrainingDevice>(
         valid: part(dataset.split(Split::Valid), params.valid_samples),
     };
     let (weighting, config) = (Weighting::none(), job.config());
-    let history = job.fit(&mut network, &objective, weighting, &config, None, monitor)?;
+    let start = StartingPoint {
+        samples,
+        weights: begin_with(warm, job, &mut network)?,
+    };
+    let history = job.fit(&mut network, &objective, weighting, &config, start, monitor)?;
     Ok((network, history))
+}
+
+/// Puts the weights of an encoder in place, and names them.
+fn begin_with<D: TrainingDevice>(
+    warm: Option<WarmStart<'_>>,
+    job: &Job<'_, PretrainParams>,
+    network: &mut Network<D>,
+) -> Result<Option<String>, TrainError> {
+    warm.map(|warm| warm.read(job, &[], network)).transpose()
 }
 
 /// At most `most` samples, evenly spread.

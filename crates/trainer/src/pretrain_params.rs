@@ -54,6 +54,28 @@ impl Default for SampledSoftmax {
     }
 }
 
+/// What is told of the time after a sample's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FutureParams {
+    /// How many snapshots of the training split ahead: whether the entity comes back before that snapshot,
+    /// and how often, by a head for each.
+    #[schemars(length(min = 1), inner(range(min = 1)), extend("uniqueItems" = true))]
+    pub snapshots: Vec<usize>,
+    /// The most steps after the snapshot whose predicted channels are told.
+    #[schemars(range(min = 1))]
+    pub steps: usize,
+}
+
+impl Default for FutureParams {
+    fn default() -> FutureParams {
+        FutureParams {
+            snapshots: vec![1, 3],
+            steps: 16,
+        }
+    }
+}
+
 /// `with` of `pretrain`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +104,12 @@ pub struct PretrainParams {
     /// `{ gradnorm: { interval: 20 } }`, `{ dwa: { window: 100 } }`.
     #[serde(default)]
     pub weighting: PretrainWeighting,
+    /// Also learn to tell what comes next, from the sequence pooled as in fine-tuning: `future: {}` with the
+    /// defaults, or `future: { snapshots: [1, 3], steps: 16 }`. Whether and how often the entity comes back,
+    /// and the predicted channels of the steps that follow, as the later snapshots of the training split show
+    /// them; no label is looked at. null: the masked channels alone.
+    #[serde(default)]
+    pub future: Option<FutureParams>,
     /// The most validation sequences that the heads are measured on after an epoch.
     #[serde(default = "default_valid_samples")]
     pub valid_samples: usize,
@@ -97,6 +125,27 @@ fn default_valid_samples() -> usize {
 impl Training for PretrainParams {
     fn training(&self) -> &TrainingParams {
         &self.training
+    }
+}
+
+impl FutureParams {
+    fn check(&self) -> Result<(), TrainError> {
+        if self.snapshots.is_empty() {
+            return Err(TrainError::param(
+                "future.snapshots",
+                "expected at least one number of snapshots, found none".to_owned(),
+            ));
+        }
+        for (index, &ahead) in self.snapshots.iter().enumerate() {
+            at_least_one(&format!("future.snapshots[{index}]"), ahead as u64)?;
+            if self.snapshots[..index].contains(&ahead) {
+                return Err(TrainError::param(
+                    "future.snapshots",
+                    format!("{ahead} stands twice"),
+                ));
+            }
+        }
+        at_least_one("future.steps", self.steps as u64)
     }
 }
 
@@ -122,6 +171,9 @@ impl PretrainParams {
             "sampled_softmax.samples",
             self.sampled_softmax.samples as u64,
         )?;
+        if let Some(future) = &self.future {
+            future.check()?;
+        }
         self.weighting.method().check()?;
         self.training.check()
     }

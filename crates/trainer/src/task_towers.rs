@@ -1,11 +1,14 @@
 //! A linear tower for each task on the representations of samples (eq. 8), and the scores that they give.
 
+use std::sync::Arc;
+
 use supermoe_channels::{Dataset, SampleId, Task, TaskKind};
 use supermoe_nn::layers::{Linear, Mode};
-use supermoe_nn::{Device, Error, Group, Matrix, NoneTape, Tape, ops, read};
+use supermoe_nn::{Device, Error, Group, Matrix, NoneTape, Offsets, Tape, ops, read};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
+use crate::export_params::Pooling;
 use crate::model::{Encoded, Representation};
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
@@ -20,6 +23,7 @@ pub struct TaskTowers {
     tasks: Vec<Task>,
     towers: Vec<Linear>,
     dropout: f32,
+    pooling: Pooling,
 }
 
 /// Numbers that a tower gives for a sample: a logit for each class of a multiclass task, else one.
@@ -61,7 +65,13 @@ impl TaskTowers {
             towers: tasks.iter().map(tower).collect::<Result<_, TrainError>>()?,
             tasks: tasks.to_vec(),
             dropout,
+            pooling: Pooling::Max,
         })
+    }
+
+    /// The same with another pooling of steps than their maximum.
+    pub fn pooled(self, pooling: Pooling) -> TaskTowers {
+        TaskTowers { pooling, ..self }
     }
 
     pub fn tasks(&self) -> &[Task] {
@@ -82,7 +92,7 @@ impl TaskTowers {
             Representation::Tasks(own) => return self.forward_own(network, own, mode, tape),
             Representation::Samples(samples) => samples,
             Representation::Steps(steps) => {
-                pooled = ops::segment_max(steps, &input.offsets, tape)?;
+                pooled = self.pool(steps, &input.offsets, tape)?;
                 &pooled
             }
         };
@@ -91,6 +101,23 @@ impl TaskTowers {
         towers
             .map(|tower| tower.forward(network.parameters(), &shared, tape))
             .collect()
+    }
+
+    /// [B, d] from the steps of all samples, [N, d].
+    fn pool<D: Device, T: Tape<f32, D>>(
+        &self,
+        steps: &Matrix<D>,
+        offsets: &Offsets,
+        tape: &mut T,
+    ) -> Result<Matrix<D>, Error> {
+        match self.pooling {
+            Pooling::Max => ops::segment_max(steps, offsets, tape),
+            Pooling::Mean => ops::segment_mean(steps, offsets, tape),
+            Pooling::Last => {
+                let last: Arc<[u32]> = offsets.ranges().map(|rows| rows.end as u32 - 1).collect();
+                ops::gather_rows(steps, &last, tape)
+            }
+        }
     }
 
     /// Each tower on the representation of its own task.

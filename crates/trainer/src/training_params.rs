@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::error::TrainError;
 use crate::optimizer_params::OptimizerParams;
+use crate::table_params::TableParams;
 
 /// Which model is trained, and for how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -42,6 +43,9 @@ pub struct TrainingParams {
     /// How parameters are updated.
     #[serde(default)]
     pub optimizer: OptimizerParams,
+    /// How id tables are kept and updated.
+    #[serde(default)]
+    pub tables: TableParams,
     /// Stop when validation has not become better for this many epochs; null: never. The weights of the
     /// best epoch are kept in any case. What counts is the loss in pre-training, `valid/mean_auc` in
     /// fine-tuning: the mean over the tasks of their AUC, of a multiclass task the mean of its classes
@@ -87,6 +91,7 @@ impl TrainingParams {
         at_least_one("batch_size", self.batch_size as u64)?;
         at_least_one("patience", self.patience.unwrap_or(1))?;
         at_least_one("checkpoint_every", self.checkpoint_every)?;
+        self.tables.check()?;
         self.optimizer.check()
     }
 }

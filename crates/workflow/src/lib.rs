@@ -55,7 +55,6 @@ mod scope;
 mod session;
 mod settings;
 mod shell_quotes;
-mod size;
 mod tree_builder;
 mod variant;
 mod wire;

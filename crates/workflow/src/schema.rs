@@ -4,13 +4,13 @@
 use serde_json::{Map, Value, json};
 use supermoe_plugin::catalog::{Catalog, PluginEntry};
 use supermoe_plugin::manifest::WILDCARD_PORT;
+use supermoe_plugin::size::SIZE_PATTERN;
 
 /// What a text with an expression in it looks like.
 const EXPRESSION_PATTERN: &str = "\\$\\{\\{";
 const NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_-]{0,99}$";
 const DURATION_PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+$";
 const BACKOFF_PATTERN: &str = "^([0-9]+(ms|s|m|h|d))+(\\s*\\.\\.\\s*([0-9]+(ms|s|m|h|d))+)?$";
-const SIZE_PATTERN: &str = "^[0-9]+(\\.[0-9]+)?\\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)$";
 const VARIABLE_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_]*$";
 
 /// The schema of workflow files that use the plugins of `catalog`.

@@ -12,7 +12,7 @@ use crate::fields::Fields;
 use crate::node::Node;
 use crate::scope::Scope;
 use crate::session::{Form, Leaf, Reported, Session};
-use crate::size::parse_size;
+use supermoe_plugin::size::parse_size;
 
 const DURATION: Form = Form {
     code: Code::InvalidDuration,

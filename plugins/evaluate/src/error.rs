@@ -12,10 +12,28 @@ pub enum EvaluateError {
     #[error("`tasks`: no input has the task `{task}`; the tasks of the inputs are {known}")]
     UnknownTask { task: String, known: String },
     #[error(
+        "`reference`: {count} rows have {wanted}; expected the matrix values of one of: {known}"
+    )]
+    Reference {
+        wanted: String,
+        count: usize,
+        known: String,
+    },
+    #[error(transparent)]
+    Uncertainty(supermoe_metrics::MetricError),
+    /// `segment`: its name among the params.
+    #[error("`segments.{segment}`: {problem}")]
+    Segment { segment: String, problem: String },
+    #[error(
         "embeddings are evaluated by a probe, which needs labels: give the stage the input `dataset` that they \
          were exported from"
     )]
     NoDataset,
+    #[error(
+        "`segments` are made of the samples' columns: give the stage the input `dataset` that the predictions were \
+         made of"
+    )]
+    NoDatasetForSegments,
     #[error(transparent)]
     Dataset(#[from] supermoe_channels::DatasetError),
     /// The embeddings are not those of the dataset, or not enough for a probe.

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::cell::{Source, matrix_text};
 use crate::report::Row;
 use crate::score::{Metric, Values};
+use crate::uncertainty::Interval;
 
 /// The matrix axis that repeats a cell rather than making it another.
 const SEED_AXIS: &str = "seed";
@@ -33,17 +34,29 @@ pub struct Summary {
     pub mean: f64,
     /// Sample standard deviation (n - 1); null for one cell.
     pub deviation: Option<f64>,
+    /// Of the mean, over other test sets of the same kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
 }
 
-/// In the order of their first cells.
-pub fn groups(rows: &[Row]) -> Vec<Group> {
-    let mut members: IndexMap<(Source, String, Option<u64>), Vec<&Row>> = IndexMap::new();
-    for row in rows {
+/// The places of each group's rows, in the order of their first.
+pub fn members(rows: &[Row]) -> Vec<Vec<usize>> {
+    let mut members: IndexMap<(Source, String, Option<u64>), Vec<usize>> = IndexMap::new();
+    for (place, row) in rows.iter().enumerate() {
         let matrix = matrix_text(&without_seed(&row.matrix));
         let key = (row.source, matrix, row.input);
-        members.entry(key).or_default().push(row);
+        members.entry(key).or_default().push(place);
     }
-    members.into_values().map(|rows| group(&rows)).collect()
+    members.into_values().collect()
+}
+
+/// One of each list of members.
+pub fn groups(rows: &[Row], members: &[Vec<usize>]) -> Vec<Group> {
+    let groups = members.iter().map(|places| {
+        let rows: Vec<&Row> = places.iter().map(|&place| &rows[place]).collect();
+        group(&rows)
+    });
+    groups.collect()
 }
 
 fn group(rows: &[&Row]) -> Group {
@@ -87,6 +100,7 @@ fn summary(values: impl Iterator<Item = Option<f64>>) -> Option<Summary> {
     (!values.is_empty()).then_some(Summary {
         mean,
         deviation: (values.len() > 1).then(|| (squares / (count - 1.0)).sqrt()),
+        interval: None,
     })
 }
 

@@ -2,7 +2,8 @@
 //! may stand in one.
 //!
 //! `predictions` and `embeddings` read, `probe` turns embeddings into predictions, `comparable` refuses
-//! what cannot be compared, `score` and `curves` measure, `report` and `groups` put together.
+//! what cannot be compared, `score` and `curves` measure, `uncertainty` says how sure that is, `segments`
+//! looks at parts of the test set, `report` and `groups` put together.
 
 mod cell;
 mod cholesky;
@@ -20,6 +21,9 @@ mod predictions;
 mod probe;
 mod report;
 mod score;
+mod segments;
+mod test_set_digest;
+mod uncertainty;
 
 pub use plugin::{REVISION, plugin};
 pub use report::METRIC_VERSION;

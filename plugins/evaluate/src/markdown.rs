@@ -1,5 +1,8 @@
 //! `report.md`: the report's tables for people.
 
+mod segments;
+mod uncertainty;
+
 use std::fmt::Write as _;
 
 use supermoe_channels::TaskKind;
@@ -8,8 +11,9 @@ use crate::cell::Source;
 use crate::groups::{Group, Summaries, Summary};
 use crate::report::{Report, Task};
 use crate::score::Metric;
+use crate::uncertainty::Interval;
 
-/// One table of AUC, one of every metric by task.
+/// One table of AUC, one of every metric by task, then intervals, comparisons and segments.
 pub fn markdown(report: &Report) -> String {
     let mut text = String::from("# Evaluation\n");
     auc_table(report, &mut text);
@@ -27,6 +31,8 @@ pub fn markdown(report: &Report) -> String {
             classes_table(report, task, &mut text);
         }
     }
+    uncertainty::write(report, &mut text);
+    segments::write(report, &mut text);
     if !report.warnings.is_empty() {
         text.push_str("\n## Warnings\n\n");
         report
@@ -120,6 +126,22 @@ fn classes_table(report: &Report, task: &Task, text: &mut String) {
     table(&head, rows.collect(), text);
 }
 
+/// What stands for a task where there is room for one number.
+fn headline(kind: TaskKind) -> Metric {
+    match kind {
+        TaskKind::Binary | TaskKind::Multiclass => Metric::Auc,
+        TaskKind::Regression => Metric::Rmse,
+    }
+}
+
+/// `[0.7012, 0.7450]`
+fn bounds(interval: Option<Interval>) -> String {
+    interval.map_or_else(
+        || "-".to_owned(),
+        |Interval { low, high, .. }| format!("[{low:.4}, {high:.4}]"),
+    )
+}
+
 fn written_all(metrics: &[Metric], summaries: &Summaries) -> Vec<String> {
     let metrics = metrics.iter();
     metrics.map(|metric| written(summaries[metric])).collect()
@@ -158,10 +180,12 @@ fn written(summary: Option<Summary>) -> String {
         Some(Summary {
             mean,
             deviation: None,
+            ..
         }) => format!("{mean:.4}"),
         Some(Summary {
             mean,
             deviation: Some(deviation),
+            ..
         }) => format!("{mean:.4} ± {deviation:.4}"),
     }
 }

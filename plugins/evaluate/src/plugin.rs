@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use supermoe_channels::Dataset;
 use supermoe_plugin::event::LogLevel;
 use supermoe_plugin::manifest::InputPort;
@@ -18,9 +20,12 @@ use crate::markdown::markdown;
 use crate::predictions::read_predictions;
 use crate::probe::probe;
 use crate::report::{Report, report};
+use crate::score::Metric;
+use crate::segments::Segments;
+use crate::uncertainty::Settings;
 
 /// Raised when the report of the same inputs changes.
-pub const REVISION: &str = "2";
+pub const REVISION: &str = "3";
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,10 +40,55 @@ struct Params {
     #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     tasks: Option<Vec<String>>,
+    /// Of the confidence intervals.
+    #[serde(default = "default_confidence")]
+    #[schemars(range(min = 0.5, max = 0.9999))]
+    confidence: f64,
+    /// The bootstrap over entities, which makes every interval and test but those of an AUC whose entities
+    /// stand once in the test set: these are DeLong's.
+    #[serde(default)]
+    bootstrap: Bootstrap,
+    /// The row that all others are compared with, by its matrix values, such as `{ model: ple }`; null: the
+    /// first.
+    #[serde(default)]
+    #[schemars(extend("minProperties" = 1))]
+    reference: Option<IndexMap<String, Value>>,
+    /// Parts of the test set that are measured by themselves, by name: an SQL expression over the columns
+    /// of its samples, whose values part it. Columns are `in_train` (whether the entity has a training
+    /// sample), `sample_steps`, `history_steps`, `entity`, `snapshot`, the aggregates of the input `dataset`,
+    /// and its channels as they are at the sample's newest step.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{
+        "users": "CASE WHEN in_train THEN 'known' ELSE 'new' END",
+        "length": "CASE WHEN sample_steps < 10 THEN 'below 10' ELSE '10 and more' END",
+    }]))]
+    segments: IndexMap<String, String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+struct Bootstrap {
+    /// How often entities are drawn again; 0: no bootstrap.
+    #[schemars(range(max = 100000))]
+    resamples: u32,
+    seed: u64,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Bootstrap {
+        Bootstrap {
+            resamples: 1000,
+            seed: 0,
+        }
+    }
 }
 
 fn one() -> f64 {
     1.0
+}
+
+fn default_confidence() -> f64 {
+    0.95
 }
 
 /// The plugin `evaluate`.
@@ -70,7 +120,7 @@ pub fn plugin() -> BuiltIn {
             ),
         )
         .optional_input("dataset", PortType::Dataset)
-        .describe("dataset", "What the embeddings were exported from: the probe's labels")
+        .describe("dataset", "What the inputs were made of: labels for the probes of embeddings, columns for `segments`")
         .output("report", PortType::Report)
         .describe("report", "report.json for programs, report.md for people")
         .params::<Params>()
@@ -80,12 +130,7 @@ pub fn plugin() -> BuiltIn {
 
 fn run(context: &mut Context) -> Result<(), PluginError> {
     let params: Params = context.params()?;
-    let probe_l2 = params.probe_l2;
-    if !(1e-6..=1e9).contains(&probe_l2) {
-        return Err(PluginError::new(format!(
-            "`probe_l2`: expected a number from 0.000001 to 1000000000, found {probe_l2}"
-        )));
-    }
+    check(&params)?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(context.threads())
         .build()?;
@@ -103,6 +148,26 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
     Ok(())
 }
 
+/// What a schema says too, for who runs the worker without one.
+fn check(params: &Params) -> Result<(), PluginError> {
+    let Params {
+        probe_l2,
+        confidence,
+        ..
+    } = params;
+    if !(1e-6..=1e9).contains(probe_l2) {
+        return Err(PluginError::new(format!(
+            "`probe_l2`: expected a number from 0.000001 to 1000000000, found {probe_l2}"
+        )));
+    }
+    if !(0.5..=0.9999).contains(confidence) {
+        return Err(PluginError::new(format!(
+            "`confidence`: expected a number from 0.5 to 0.9999, found {confidence}"
+        )));
+    }
+    Ok(())
+}
+
 fn evaluate(context: &Context, params: &Params) -> Result<Report, EvaluateError> {
     let stop = || {
         if context.stop_requested() {
@@ -116,18 +181,18 @@ fn evaluate(context: &Context, params: &Params) -> Result<Report, EvaluateError>
         cells.push(read_predictions(&artifact.path, artifact.matrix.clone())?);
     }
     let mut warnings = Vec::new();
+    let dataset = context.optional_input("dataset");
+    let needed = !context.inputs("embeddings").is_empty() || !params.segments.is_empty();
+    let dataset = dataset.filter(|_| needed).map(Dataset::open).transpose()?;
     if !context.inputs("embeddings").is_empty() {
-        let folder = context
-            .optional_input("dataset")
-            .ok_or(EvaluateError::NoDataset)?;
-        let dataset = Dataset::open(folder)?;
+        let dataset = dataset.as_ref().ok_or(EvaluateError::NoDataset)?;
         // Beside predictions the probe answers for their tasks, which need not be all.
         let tasks = cells.first().map(|cell| cell.tasks.clone());
         let wanted = |task: &str| tasks.as_ref().is_none_or(|tasks| tasks.contains_key(task));
         for artifact in context.inputs("embeddings") {
             stop()?;
             let embeddings = Embeddings::read(&artifact.path, artifact.matrix.clone())?;
-            let (cell, of_cell) = probe(&embeddings, &dataset, wanted, params.probe_l2)?;
+            let (cell, of_cell) = probe(&embeddings, dataset, wanted, params.probe_l2)?;
             cells.push(cell);
             warnings.extend(of_cell);
         }
@@ -136,7 +201,18 @@ fn evaluate(context: &Context, params: &Params) -> Result<Report, EvaluateError>
     if let Some(tasks) = &params.tasks {
         cells = only(cells, tasks)?;
     }
-    let mut report = report(&cells)?;
+    let segments = match (&dataset, params.segments.is_empty()) {
+        (_, true) => None,
+        (Some(dataset), false) => Some(Segments::of(&params.segments, dataset)?),
+        (None, false) => return Err(EvaluateError::NoDatasetForSegments),
+    };
+    let settings = Settings {
+        confidence: params.confidence,
+        resamples: params.bootstrap.resamples,
+        seed: params.bootstrap.seed,
+        reference: params.reference.clone(),
+    };
+    let mut report = report(&cells, &settings, segments.as_ref(), &stop)?;
     report.warnings.extend(warnings);
     Ok(report)
 }
@@ -164,7 +240,8 @@ fn only(cells: Vec<Cell>, tasks: &[String]) -> Result<Vec<Cell>, EvaluateError> 
 }
 
 /// `test/<task>/<metric>` and `test/<task>/<class>/<metric>`, `probe/...` for embeddings; where there are
-/// several groups the name is followed by the group: `[model=ple]`.
+/// several groups the name is followed by the group: `[model=ple]`. The ends of an AUC's interval are
+/// `test/<task>/auc/low` and `high`.
 fn send_metrics(context: &Context, report: &Report) {
     for group in &report.groups {
         let prefix = match group.source {
@@ -190,8 +267,12 @@ fn send_metrics(context: &Context, report: &Report) {
         for (name, found) in tasks.chain(classes) {
             for (metric, summary) in found {
                 if let Some(summary) = summary {
-                    let name = format!("{prefix}/{name}/{}{of_group}", metric.name());
-                    context.metric(&name, summary.mean, None);
+                    let name = format!("{prefix}/{name}/{}", metric.name());
+                    context.metric(&format!("{name}{of_group}"), summary.mean, None);
+                    if let Some(interval) = summary.interval.filter(|_| metric == &Metric::Auc) {
+                        context.metric(&format!("{name}/low{of_group}"), interval.low, None);
+                        context.metric(&format!("{name}/high{of_group}"), interval.high, None);
+                    }
                 }
             }
         }

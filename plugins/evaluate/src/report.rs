@@ -5,13 +5,17 @@ use serde::Serialize;
 use serde_json::Value;
 
 use supermoe_channels::TaskKind;
+use supermoe_metrics::MetricError;
 
 use crate::cell::{Cell, Column, Source, TaskPredictions, matrix_text};
 use crate::comparable::check_comparable;
 use crate::curves::{Curves, curves};
 use crate::error::EvaluateError;
-use crate::groups::{Group, groups};
+use crate::groups::{Group, groups, members};
 use crate::score::{Metric, Values, score};
+use crate::segments::{Segmentation, Segments};
+use crate::test_set_digest::{labels_digest, split_digest};
+use crate::uncertainty::{Compare, Comparisons, Settings, Stop, Uncertainty, judge};
 
 /// Raised when a metric is defined in another way: reports of two versions are not to be compared.
 pub const METRIC_VERSION: u32 = 2;
@@ -25,6 +29,12 @@ pub struct Report {
     pub cells: Vec<Row>,
     /// Cells that differ in their seed alone, in the order of their first.
     pub groups: Vec<Group>,
+    pub uncertainty: Uncertainty,
+    /// Each group against the reference; none where there is one group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparisons: Option<Comparisons>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segmentation>,
     pub warnings: Vec<String>,
 }
 
@@ -36,6 +46,10 @@ pub struct Task {
     /// Samples with a label.
     pub samples: u64,
     pub unlabelled: u64,
+    /// Two reports are of one test set where this is the same: of its entities and snapshots.
+    pub split_digest: String,
+    /// And of one truth where this is: of the samples' classes and labels.
+    pub labels_digest: String,
     /// Of a binary task.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub positives: Option<u64>,
@@ -73,21 +87,65 @@ pub struct Row {
     pub curves: Vec<Curves>,
 }
 
+/// What some cells give: the numbers without what is said about them.
+pub struct Measured {
+    pub tasks: Vec<Task>,
+    pub rows: Vec<Row>,
+    pub groups: Vec<Group>,
+    /// The places of each group's rows.
+    pub members: Vec<Vec<usize>>,
+}
+
 /// # Errors
-/// Cells that cannot be compared, or a score that is no probability or no number.
-pub fn report(cells: &[Cell]) -> Result<Report, EvaluateError> {
+/// Cells that cannot be compared, a score that is no probability or no number, a reference or segments
+/// that do not fit the cells.
+pub fn report(
+    cells: &[Cell],
+    settings: &Settings,
+    segments: Option<&Segments>,
+    stop: Stop<'_>,
+) -> Result<Report, EvaluateError> {
     check_comparable(cells)?;
-    // The test sets are the same, so the first cell speaks for all.
-    let tests = cells.iter().take(1).flat_map(|cell| &cell.tasks);
-    let tasks: Vec<Task> = tests.map(|(name, task)| test_set(name, task)).collect();
-    let mut rows = cells.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-    number_the_alike(&mut rows);
+    let mut measured = measure(cells)?;
+    for (row, cell) in measured.rows.iter_mut().zip(cells) {
+        row.curves = curves_of(cell)?;
+    }
+    let (uncertainty, comparisons) = judge(
+        cells,
+        &mut measured.groups,
+        &measured.members,
+        settings,
+        Compare::WithReference,
+        stop,
+    )?;
+    let segments = segments.map(|segments| segments.measure(cells, settings, stop));
     Ok(Report {
         metric_version: METRIC_VERSION,
-        warnings: tasks.iter().filter_map(undefined).collect(),
-        groups: groups(&rows),
-        tasks,
-        cells: rows,
+        warnings: measured.tasks.iter().filter_map(undefined).collect(),
+        groups: measured.groups,
+        tasks: measured.tasks,
+        cells: measured.rows,
+        uncertainty,
+        comparisons,
+        segments: segments.transpose()?.unwrap_or_default(),
+    })
+}
+
+/// The metrics of cells that can be compared.
+///
+/// # Errors
+/// A score that is no probability or no number.
+pub fn measure(cells: &[Cell]) -> Result<Measured, EvaluateError> {
+    // The test sets are the same, so the first cell speaks for all.
+    let tests = cells.iter().take(1).flat_map(|cell| &cell.tasks);
+    let mut rows = cells.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    number_the_alike(&mut rows);
+    let members = members(&rows);
+    Ok(Measured {
+        tasks: tests.map(|(name, task)| test_set(name, task)).collect(),
+        groups: groups(&rows, &members),
+        rows,
+        members,
     })
 }
 
@@ -111,6 +169,8 @@ fn test_set(name: &str, task: &TaskPredictions) -> Task {
         kind: task.kind,
         samples: of_first.len() as u64,
         unlabelled: (task.samples.len() - of_first.len()) as u64,
+        split_digest: split_digest(task),
+        labels_digest: labels_digest(task),
         positives: first
             .filter(|_| task.kind == TaskKind::Binary)
             .map(positives),
@@ -139,7 +199,7 @@ fn mean_and_deviation(labels: &[f32]) -> (f64, f64) {
 }
 
 /// What a test set does not let be measured, in words.
-fn undefined(task: &Task) -> Option<String> {
+pub fn undefined(task: &Task) -> Option<String> {
     let (name, samples) = (&task.name, task.samples);
     if samples == 0 {
         return Some(format!(
@@ -180,18 +240,11 @@ fn row(cell: &Cell) -> Result<Row, EvaluateError> {
         curves: Vec::new(),
     };
     for (task, predictions) in &cell.tasks {
-        let failed = |error: supermoe_metrics::MetricError| EvaluateError::Metric {
-            cell: cell.name(),
-            task: task.clone(),
-            problem: error.to_string(),
-        };
-        let found = score(predictions).map_err(failed)?;
+        let found = score(predictions).map_err(|error| failed(cell, task, error))?;
         row.tasks.insert(task.clone(), found.values);
         if predictions.kind == TaskKind::Multiclass {
             row.classes.insert(task.clone(), found.classes);
         }
-        row.curves
-            .extend(curves(task, predictions).map_err(failed)?);
     }
     let known: Vec<f64> = row
         .tasks
@@ -200,6 +253,22 @@ fn row(cell: &Cell) -> Result<Row, EvaluateError> {
         .collect();
     row.mean_auc = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
     Ok(row)
+}
+
+fn curves_of(cell: &Cell) -> Result<Vec<Curves>, EvaluateError> {
+    let mut all = Vec::new();
+    for (task, predictions) in &cell.tasks {
+        all.extend(curves(task, predictions).map_err(|error| failed(cell, task, error))?);
+    }
+    Ok(all)
+}
+
+fn failed(cell: &Cell, task: &str, error: MetricError) -> EvaluateError {
+    EvaluateError::Metric {
+        cell: cell.name(),
+        task: task.to_owned(),
+        problem: error.to_string(),
+    }
 }
 
 /// Cells with the same matrix values are no repetition of each other: they are told apart by their

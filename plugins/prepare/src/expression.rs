@@ -11,6 +11,7 @@ use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use supermoe_sql::changing_function;
 
 use crate::error::PrepareError;
 use crate::session;
@@ -123,7 +124,7 @@ impl Expression {
                 format!("`{name}` has no meaning here"),
             ));
         }
-        if let Some(function) = session::changing_function(&logical) {
+        if let Some(function) = changing_function(&logical) {
             return Err(session::changing(&param, &function));
         }
         Ok(Self {

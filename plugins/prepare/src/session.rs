@@ -6,18 +6,18 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::TableReference;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::dataframe::DataFrame;
 use datafusion::datasource::MemTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::logical_expr::{Expr, LogicalPlan, Volatility};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use supermoe_sql::{changing_function, missing, missing_table};
 
 use crate::error::PrepareError;
-use crate::sql_error;
 
 /// Rows that an operator handles at a time.
 pub const BATCH_ROWS: usize = 8192;
@@ -91,11 +91,11 @@ pub async fn query(
         .with_allow_dml(false)
         .with_allow_statements(false);
     let frame = context.sql_with_options(sql, reading).await;
-    let frame = frame.map_err(|error| match sql_error::missing_table(&error) {
+    let frame = frame.map_err(|error| match missing_table(&error) {
         Some(name) => {
             let tables = tables(context);
             let known = tables.iter().map(String::as_str);
-            PrepareError::param(param, sql_error::missing("table", &name, known))
+            PrepareError::param(param, missing("table", &name, known))
         }
         None => PrepareError::sql(param, error),
     })?;
@@ -132,22 +132,6 @@ fn refuse_changing_functions(param: &str, plan: &LogicalPlan) -> Result<(), Prep
     });
     walk.map_err(|error| PrepareError::sql(param, error))?;
     found.map_or(Ok(()), |name| Err(changing(param, &name)))
-}
-
-/// The name of a function in an expression whose value is not the same in every run.
-pub fn changing_function(expr: &Expr) -> Option<String> {
-    let mut found = None;
-    let walk = expr.apply(|expr| {
-        if let Expr::ScalarFunction(call) = expr
-            && call.func.signature().volatility != Volatility::Immutable
-        {
-            found = Some(call.func.name().to_owned());
-            return Ok(TreeNodeRecursion::Stop);
-        }
-        Ok(TreeNodeRecursion::Continue)
-    });
-    // The closure above never fails.
-    walk.ok().and(found)
 }
 
 pub fn changing(param: &str, function: &str) -> PrepareError {

@@ -45,7 +45,7 @@ pub async fn register(
     let unknown = |port: &&String| !inputs.iter().any(|input| input.port == **port);
     if let Some(port) = params.sources.keys().find(unknown) {
         let ports = inputs.iter().map(|input| input.port.as_str());
-        let problem = sql_error::missing("input port", port, ports);
+        let problem = supermoe_sql::missing("input port", port, ports);
         return Err(PrepareError::param(format!("with.sources.{port}"), problem));
     }
     let mut bad_rows = IndexMap::new();

@@ -1,6 +1,7 @@
 //! One file for each command: its arguments and what it does.
 
 pub mod check;
+pub mod compare;
 pub mod completions;
 pub mod diff;
 pub mod gc;
@@ -45,6 +46,7 @@ pub fn execute(command: Command) -> Result<ExitCode, Failure> {
         Command::Runs(arguments) => done(runs::execute(&arguments)),
         Command::Show(arguments) => done(show::execute(&arguments)),
         Command::Report(arguments) => done(report::execute(&arguments)),
+        Command::Compare(arguments) => done(compare::execute(&arguments)),
         Command::Logs(arguments) => done(logs::execute(&arguments)),
         Command::Get(arguments) => done(get::execute(&arguments)),
         Command::Diff(arguments) => done(diff::execute(&arguments)),

@@ -1,9 +1,7 @@
 //! `supermoe report RUN`: writes a run's report, made from its journal and the artifacts it names:
 //! a page to look at, JSON for programs, Markdown for a change request.
 
-use std::fs::Permissions;
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -93,18 +91,7 @@ fn write(folder: &Path, report: &Report) -> Result<PathBuf, Failure> {
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), Failure> {
-    let write = || {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        let mut file = tempfile::Builder::new()
-            .prefix(".supermoe-report-")
-            // As of any new file; what the user's umask takes away is not given.
-            .permissions(Permissions::from_mode(0o666))
-            .tempfile_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error: std::io::Error| cannot_write(path, error))
+    output::write_file(path, text).map_err(|error| cannot_write(path, error))
 }
 
 fn cannot_write(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Failure {

@@ -114,3 +114,30 @@ fn peak_mebibytes() -> Option<i64> {
         .ok()
         .map(|usage| usage.max_rss() / unit)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// Buffers are used again: after a few steps none asks the allocator for more than 64 KiB.
+    #[test]
+    fn a_steady_step_makes_no_large_allocation() {
+        let options = Options::parse_from(["step_time"]); // the configuration `small`
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+        let counts = pool.unwrap().install(|| {
+            let mut network = Network::new(&options).unwrap();
+            let mut batches = Batches::new(&options);
+            let steps = (0..12).map(|step| {
+                let batch = batches.next(&network).unwrap();
+                allocations::start();
+                network.train(&batch, step).unwrap();
+                allocations::large()
+            });
+            steps.collect::<Vec<_>>()
+        });
+        assert!(counts[0] > 0, "the first step makes buffers: {counts:?}");
+        assert_eq!(counts[8..], [0; 4], "{counts:?}");
+    }
+}

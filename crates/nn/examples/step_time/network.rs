@@ -1,5 +1,6 @@
 //! The encoder with heads of masked channel prediction, its optimizer and its tables.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use supermoe_nn::layers::{
 };
 use supermoe_nn::ops::{self, DenseInput, MoeOptions};
 use supermoe_nn::optim::{AdamW, AdamWConfig, LearningRates};
-use supermoe_nn::tables::RowOptimizer;
+use supermoe_nn::tables::{RowOptimizer, RowUpdates, TablePlace, TableSettings, UpdateWorker};
 use supermoe_nn::{
     Cpu, Error, Group, NoneTape, OwnedTape, Parameters, Table, TableRows, Tape, read, read_scalar,
 };
@@ -48,16 +49,10 @@ impl Network {
             })
             .collect::<Result<_, _>>()?;
         let host = options.host_tables();
+        let settings = table_settings(options)?;
         let tables = (0..host.count).map(|i| {
-            let optimizer = RowOptimizer::LazyAdam;
-            Table::new(
-                format!("id{i}"),
-                host.rows,
-                options.emb,
-                1.0,
-                optimizer,
-                options.seed,
-            )
+            let (name, settings) = (format!("id{i}"), settings.clone());
+            Table::new(name, host.rows, options.emb, 1.0, settings, options.seed)
         });
         Ok(Self {
             encoder,
@@ -75,7 +70,7 @@ impl Network {
 
     /// Number of learned values.
     pub fn values(&self) -> usize {
-        let tables = self.tables.iter().map(|table| table.values().len());
+        let tables = self.tables.iter().map(|table| table.rows() * table.dim());
         self.parameters.count() + tables.sum::<usize>()
     }
 
@@ -88,6 +83,7 @@ impl Network {
     pub fn train(&mut self, batch: &Batch, key: u64) -> Result<StepCost, Error> {
         let started = Instant::now();
         let rows = self.gather(batch)?;
+        self.tables.iter_mut().try_for_each(Table::release)?;
         let mut tape = OwnedTape::default();
         let encoded = self.encode(batch, &rows, Mode::Train { key }, &mut tape)?;
         let hidden = ops::gather_rows(&encoded.hidden, &batch.masked, &mut tape)?;
@@ -152,6 +148,26 @@ impl Network {
         };
         self.encoder.forward(&self.parameters, &input, mode, tape)
     }
+}
+
+fn table_settings(options: &Options) -> Result<TableSettings, Error> {
+    let updates = match NonZeroUsize::new(options.staleness) {
+        None => RowUpdates::Synchronous,
+        Some(delay) => RowUpdates::Delayed {
+            delay,
+            worker: UpdateWorker::new()?,
+        },
+    };
+    let place = match &options.table_folder {
+        None => TablePlace::Memory,
+        Some(folder) => TablePlace::File(folder.clone()),
+    };
+    Ok(TableSettings {
+        shards: options.shards,
+        place,
+        updates,
+        optimizer: RowOptimizer::LazyAdam,
+    })
 }
 
 fn encoder_config(options: &Options) -> EncoderConfig {

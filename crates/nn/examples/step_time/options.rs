@@ -1,5 +1,8 @@
 //! The command line: a configuration's name, then flags; the same for the peer's program.
 
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
 use clap::Parser;
 use serde_json::{Map, Value};
 
@@ -51,6 +54,15 @@ pub struct Options {
     /// Update only the rows of the id tables that a step uses.
     #[arg(long)]
     pub sparse: bool,
+    /// Parts of each such table.
+    #[arg(long, default_value = "1")]
+    pub shards: NonZeroUsize,
+    /// Update the rows of such tables so many steps late, on a thread of their own; 0: before the next step.
+    #[arg(long, default_value_t = 0)]
+    pub staleness: usize,
+    /// Keep such tables in files of this folder.
+    #[arg(long)]
+    pub table_folder: Option<PathBuf>,
     /// Lengths as in the retail data, in batches of like lengths; `--seq` is the longest.
     #[arg(long)]
     pub ragged: bool,

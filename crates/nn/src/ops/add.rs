@@ -65,7 +65,8 @@ pub(crate) fn sum_of(a: &[f32], b: &[f32]) -> Buffer {
 }
 
 vectorized! {
-    fn add_two(out: &mut [f32], a: &[f32], b: &[f32]) {
+    /// `out = a + b`.
+    pub(crate) fn add_two(out: &mut [f32], a: &[f32], b: &[f32]) {
         for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
             *out = a + b;
         }

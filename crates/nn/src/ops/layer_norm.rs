@@ -110,22 +110,34 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     if width == 0 || rows == 0 {
         return composed(x, residual, scale, shift, activation, tape);
     }
-    let stream = match residual {
-        Some(residual) => {
-            let sum = super::add::sum_of(x.values(), residual.values());
-            tensor(x.device(), sum, (rows, width))?
-        }
-        None => x.clone(),
-    };
     let mut out = Buffer::scratch(rows * width);
     let mut moments = Buffer::scratch(2 * rows); // by row: mean, 1 / deviation
-    out.par_chunks_mut(ROWS * width)
-        .zip(stream.values().par_chunks(ROWS * width))
+    let blocks = out
+        .par_chunks_mut(ROWS * width)
         .zip(moments.par_chunks_mut(2 * ROWS))
-        .for_each(|((out, stream), moments)| {
-            let (scale, shift) = (scale.values(), shift.values());
-            normalize_rows(out, stream, moments, scale, shift, activation);
-        });
+        .zip(x.values().par_chunks(ROWS * width));
+    let (scale_values, shift_values) = (scale.values(), shift.values());
+    let stream = match residual {
+        Some(residual) => {
+            let mut sum = Buffer::scratch(rows * width);
+            let sums = sum.par_chunks_mut(ROWS * width);
+            let residuals = residual.values().par_chunks(ROWS * width);
+            blocks
+                .zip(sums)
+                .zip(residuals)
+                .for_each(|((((out, moments), x), sum), residual)| {
+                    super::add::add_two(sum, x, residual);
+                    normalize_rows(out, sum, moments, scale_values, shift_values, activation);
+                });
+            tensor(x.device(), sum, (rows, width))?
+        }
+        None => {
+            blocks.for_each(|((out, moments), x)| {
+                normalize_rows(out, x, moments, scale_values, shift_values, activation);
+            });
+            x.clone()
+        }
+    };
     let y = tensor(x.device(), out, (rows, width))?;
     if T::OWNS_TAPE {
         let residual_ghosts = residual.map(|residual| (x.ghost(), residual.ghost()));
@@ -193,27 +205,18 @@ vectorized! {
             .zip(rows.moments.chunks_exact(2))
         {
             let (mean, inverse) = (moments[0], moments[1]);
-            for (x, s) in normal.iter_mut().zip(s) {
-                *x = (s - mean) * inverse;
-            }
-            d_normal.copy_from_slice(dy);
-            if rows.activation == Activation::Relu {
-                for (((g, x), scale), shift) in
-                    d_normal.iter_mut().zip(&*normal).zip(rows.scale).zip(rows.shift)
-                {
-                    *g = if x * scale + shift > 0.0 { *g } else { 0.0 };
-                }
-            }
-            for ((((g, x), scale), d_scale), d_shift) in d_normal
-                .iter_mut()
-                .zip(&*normal)
-                .zip(rows.scale)
-                .zip(&mut *d_scale)
-                .zip(&mut *d_shift)
+            let relu = rows.activation == Activation::Relu;
+            let sums = d_scale.iter_mut().zip(&mut *d_shift);
+            let weights = rows.scale.iter().zip(rows.shift);
+            let row = normal.iter_mut().zip(&mut *d_normal).zip(s.iter().zip(dy));
+            for (((x, g), (s, dy)), ((d_scale, d_shift), (scale, shift))) in
+                row.zip(sums.zip(weights))
             {
-                *d_scale += *g * x;
-                *d_shift += *g;
-                *g *= scale;
+                *x = (s - mean) * inverse;
+                let d_y = if relu && *x * scale + shift <= 0.0 { 0.0 } else { *dy };
+                *d_scale += d_y * *x;
+                *d_shift += d_y;
+                *g = d_y * scale;
             }
             let mean_d = vectors::sum(d_normal) / width as f32;
             let mean_dx = vectors::dot(d_normal, normal) / width as f32;

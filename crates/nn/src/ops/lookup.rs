@@ -222,6 +222,13 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let embedded: usize = dims.iter().sum();
     let width = embedded + dense.width();
     let fill_values = fill.map(Tensor::values).unwrap_or_default();
+    let sources: Vec<Source<'_>> = (tables.iter().zip(&dims).zip(codes))
+        .map(|((table, &dim), codes)| Source {
+            values: table.values(),
+            codes,
+            dim,
+        })
+        .collect();
     let mut out = Buffer::scratch(rows * width);
     out.par_chunks_mut(ROWS * width.max(1))
         .enumerate()
@@ -229,9 +236,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let row = block * ROWS + i;
                 let mut rest = &mut *out;
-                for ((table, &dim), codes) in tables.iter().zip(&dims).zip(codes) {
-                    let (to, after) = rest.split_at_mut(dim);
-                    to.copy_from_slice(&table.values()[codes[row] as usize * dim..][..dim]);
+                for source in &sources {
+                    let (to, after) = rest.split_at_mut(source.dim);
+                    to.copy_from_slice(source.row(row));
                     rest = after;
                 }
                 dense.write_row(row, fill_values, rest);
@@ -245,10 +252,18 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let (codes, dense) = (codes.to_vec(), dense.clone());
         tape.add_backward_op(move |gradients| {
             let dy = y_ghost.take(gradients)?;
+            let taken = table_ghosts.iter().map(|ghost| ghost.take(gradients));
+            let mut of_tables = taken.collect::<Result<Vec<_>, _>>()?;
+            let spans: Vec<_> = spans(&dims).collect();
+            of_tables
+                .par_iter_mut()
+                .zip(codes.par_iter().zip(&spans))
+                .for_each(|(of_table, (codes, &(start, dim)))| {
+                    add_by_code(of_table, codes, &dy[start..], width, dim);
+                });
             // One table may serve several channels: their gradients add up in the order of channels.
-            for ((ghost, codes), (start, dim)) in table_ghosts.iter().zip(&codes).zip(spans(&dims))
-            {
-                add_by_code(ghost.gradient(gradients)?, codes, &dy[start..], width, dim);
+            for (ghost, of_table) in table_ghosts.iter().zip(of_tables) {
+                ghost.add(gradients, of_table)?;
             }
             if let (Some(ghost), false) = (fill_ghost, dense.masked.is_empty()) {
                 let fill = ghost.gradient(gradients)?;
@@ -266,6 +281,20 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         });
     }
     Ok(y)
+}
+
+/// What one channel takes its rows from.
+struct Source<'a> {
+    values: &'a [f32],
+    codes: &'a [u32],
+    dim: usize,
+}
+
+impl Source<'_> {
+    /// The embedding of a row of the batch.
+    fn row(&self, row: usize) -> &[f32] {
+        &self.values[self.codes[row] as usize * self.dim..][..self.dim]
+    }
 }
 
 vectorized! {

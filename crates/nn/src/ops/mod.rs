@@ -14,6 +14,7 @@ pub(crate) mod gated_sum;
 pub(crate) mod gather_rows;
 pub(crate) mod info_nce;
 pub(crate) mod join_columns;
+pub(crate) mod lanes;
 pub(crate) mod layer_norm;
 pub(crate) mod linear;
 pub(crate) mod lookup;

@@ -32,6 +32,10 @@ const INNER: usize = 512;
 const PACKED: usize = 12_000;
 /// See [`PACKED`].
 const PANEL: usize = 8;
+/// Values of the right operand that one gemm call copies: below 64 KiB.
+const COPIED: usize = 14_336;
+/// gemm copies columns of the right operand in panels that it fills up to this many, or fewer.
+const COLUMN_PANEL: usize = 64;
 /// gemm copies a row-major left operand of more rows than this.
 const UNPACKED_ROWS: usize = 128;
 
@@ -168,31 +172,38 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
     let longest = longest_inner(a, b);
     for start in (0..a.columns).step_by(longest) {
         let inner = longest.min(a.columns - start);
-        // SAFETY: `fits` held for the three matrices when they were made (transposing keeps it), their
-        // sizes agree (asserted above), start + inner <= a.columns, and `out` is borrowed mutably, so
-        // it overlaps neither operand; its rows do not overlap (asserted when made).
-        unsafe {
-            gemm::gemm(
-                out.rows,
-                out.columns,
-                inner,
-                out.values.as_mut_ptr(),
-                1,
-                out.row_stride as isize,
-                accumulate || start > 0,
-                a.values.as_ptr().add(start * a.column_stride),
-                a.column_stride as isize,
-                a.row_stride as isize,
-                b.values.as_ptr().add(start * b.row_stride),
-                b.column_stride as isize,
-                b.row_stride as isize,
-                1.0,
-                1.0,
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
+        let width = columns_at_once(b, inner);
+        for first in (0..out.columns).step_by(width) {
+            let columns = width.min(out.columns - first);
+            // SAFETY: `fits` held for the three matrices when they were made (transposing keeps it), their
+            // sizes agree (asserted above), start + inner <= a.columns, first + columns <= out.columns,
+            // and `out` is borrowed mutably, so it overlaps neither operand; its rows do not overlap
+            // (asserted when made).
+            unsafe {
+                gemm::gemm(
+                    out.rows,
+                    columns,
+                    inner,
+                    out.values.as_mut_ptr().add(first),
+                    1,
+                    out.row_stride as isize,
+                    accumulate || start > 0,
+                    a.values.as_ptr().add(start * a.column_stride),
+                    a.column_stride as isize,
+                    a.row_stride as isize,
+                    b.values
+                        .as_ptr()
+                        .add(start * b.row_stride + first * b.column_stride),
+                    b.column_stride as isize,
+                    b.row_stride as isize,
+                    1.0,
+                    1.0,
+                    false,
+                    false,
+                    false,
+                    gemm::Parallelism::None,
+                );
+            }
         }
     }
 }
@@ -202,7 +213,28 @@ fn longest_inner(a: Strided<'_>, b: Strided<'_>) -> usize {
     let copied = |copies: bool, side: usize| if copies { side + PANEL } else { 1 };
     let of_a = copied(a.column_stride != 1 || a.rows > UNPACKED_ROWS, a.rows);
     let of_b = copied(b.column_stride != 1, b.columns);
-    (PACKED / of_a.max(of_b).max(1)).clamp(64, INNER)
+    let longest = if copies_right(b) {
+        COPIED / COLUMN_PANEL
+    } else {
+        INNER
+    };
+    (PACKED / of_a.max(of_b).max(1)).clamp(64, longest)
+}
+
+/// Whether gemm copies the right operand: where it is not row-major, or its rows are no whole vectors.
+fn copies_right(b: Strided<'_>) -> bool {
+    b.column_stride != 1 || !b.columns.is_multiple_of(16)
+}
+
+/// The columns of one gemm call, so that its copy of the right operand has at most [`COPIED`] values. Splitting
+/// columns changes no sum.
+fn columns_at_once(b: Strided<'_>, inner: usize) -> usize {
+    let panels = b.columns.div_ceil(COLUMN_PANEL);
+    let at_once = (COPIED / (COLUMN_PANEL * inner)).max(1);
+    if !copies_right(b) || panels <= at_once {
+        return b.columns;
+    }
+    panels.div_ceil(panels.div_ceil(at_once)) * COLUMN_PANEL
 }
 
 /// `out = start + a b` for a dense `out`, in blocks of rows on the threads of the pool.

@@ -169,7 +169,7 @@ impl AdamW {
                 beta2: self.config.beta2,
                 epsilon: self.config.epsilon,
             };
-            table.update(&rows.rows, gradient, scale, &rate);
+            table.update(&rows.rows, gradient, scale, &rate)?;
         }
         Ok(Step {
             gradient_norm,

@@ -11,7 +11,7 @@ use dfdx::shapes::Shape;
 use dfdx::tensor::Gradients;
 
 pub use file::{Skipped, metadata};
-pub(crate) use file::{StoredTensor, read_tensors, values_of, write_tensors};
+pub(crate) use file::{StoredTensor, bytes_of, fill_rows, read_tensors, values_of, write_tensors};
 pub use initial::Initial;
 pub(crate) use initial::key_of;
 

@@ -7,7 +7,7 @@ use supermoe_nn::layers::{
 };
 use supermoe_nn::ops::MoeOptions;
 use supermoe_nn::optim::{AdamW, AdamWConfig, LearningRates, Step};
-use supermoe_nn::tables::RowOptimizer;
+use supermoe_nn::tables::{RowOptimizer, TableSettings};
 use supermoe_nn::{
     Cpu, Error, Group, NoneTape, Offsets, OwnedTape, Parameters, Table, ops, read, read_scalar,
 };
@@ -75,6 +75,10 @@ impl Batch {
 
 impl Model {
     pub fn new(seed: u64) -> Self {
+        Self::with_table(RowOptimizer::LazyAdam.into(), seed)
+    }
+
+    pub fn with_table(settings: TableSettings, seed: u64) -> Self {
         let config = EncoderConfig {
             mfp: MfpConfig {
                 categories: vec![TableSize {
@@ -102,7 +106,7 @@ impl Model {
         let mut parameters = Parameters::new(Cpu::default(), seed);
         let encoder = Encoder::new(&mut parameters, &config).unwrap();
         let tower = Linear::new(&mut parameters, "tower", Group::Towers, 32, 1).unwrap();
-        let table = Table::new("item", 100, 8, 1.0, RowOptimizer::LazyAdam, seed).unwrap();
+        let table = Table::new("item", 100, 8, 1.0, settings, seed).unwrap();
         Self {
             parameters,
             table,
@@ -120,6 +124,7 @@ impl Model {
         rates: &LearningRates,
     ) -> Result<(f32, Step), Error> {
         let rows = self.table.gather(self.parameters.device(), &batch.items)?;
+        self.table.release()?;
         let dense = self
             .encoder
             .mfp()
@@ -188,7 +193,7 @@ impl Model {
     pub fn bits(&self) -> Vec<u32> {
         let parameters = self.parameters.snapshot().into_iter().flatten();
         parameters
-            .chain(self.table.snapshot())
+            .chain(self.table.values().unwrap())
             .map(f32::to_bits)
             .collect()
     }

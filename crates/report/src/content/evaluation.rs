@@ -5,6 +5,9 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::content::certainty::{Comparisons, EvaluatedInterval, Segmentation, Uncertainty};
+use crate::content::experiment::Experiment;
+
 /// Values by metric; null where a metric is not defined.
 pub type Metrics<T> = IndexMap<String, Option<T>>;
 /// Values by class, by task.
@@ -19,6 +22,15 @@ pub struct Evaluation {
     pub cells: Vec<EvaluatedCell>,
     /// Cells that differ in their seed alone.
     pub groups: Vec<EvaluatedGroup>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncertainty: Option<Uncertainty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comparisons: Option<Comparisons>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub segments: Vec<Segmentation>,
+    /// Of buckets of users, in the place of models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub experiment: Option<Experiment>,
     pub warnings: Vec<String>,
 }
 
@@ -52,6 +64,9 @@ pub struct EvaluatedTask {
     pub kind: TaskKind,
     pub samples: u64,
     pub unlabelled: u64,
+    /// The same for the same test samples, and for the same labels of them.
+    pub split_digest: Option<String>,
+    pub labels_digest: Option<String>,
     pub positives: Option<u64>,
     pub classes: Vec<EvaluatedClass>,
     /// Of the labels of a regression task.
@@ -72,6 +87,8 @@ pub struct EvaluatedCell {
     /// `predictions`, or `embeddings` for a probe.
     pub source: String,
     pub matrix: IndexMap<String, Value>,
+    /// The place among the inputs of its port, where several have the same matrix values.
+    pub input: Option<u64>,
     pub tasks: IndexMap<String, Metrics<f64>>,
     pub classes: ClassMetrics<f64>,
     pub mean_auc: Option<f64>,
@@ -96,6 +113,8 @@ pub struct Summary {
     /// None for one cell.
     #[serde(default)]
     pub deviation: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<EvaluatedInterval>,
 }
 
 /// Curves of one task, or of one class of it against the rest.
@@ -119,6 +138,17 @@ impl EvaluatedCell {
     /// `model=ple, seed=1`; nothing without a matrix.
     pub(crate) fn name(&self) -> String {
         row_name(&self.source, &self.matrix)
+    }
+
+    pub(crate) fn is_probe(&self) -> bool {
+        self.source == PROBE
+    }
+
+    pub(crate) fn source_name(&self) -> &'static str {
+        match self.is_probe() {
+            true => PROBE,
+            false => "predictions",
+        }
     }
 
     pub(crate) fn belongs_to(&self, group: &EvaluatedGroup) -> bool {
@@ -150,7 +180,7 @@ pub(crate) fn matrix_text(matrix: &IndexMap<String, Value>) -> String {
     values.collect::<Vec<_>>().join(", ")
 }
 
-fn row_name(source: &str, matrix: &IndexMap<String, Value>) -> String {
+pub(super) fn row_name(source: &str, matrix: &IndexMap<String, Value>) -> String {
     let values = matrix_text(matrix);
     match (source == PROBE, values.is_empty()) {
         (false, true) => "predictions".to_owned(),

@@ -12,7 +12,9 @@ use supermoe_plugin::ports::PortType;
 use supermoe_store::{Digest, Store};
 
 use crate::content::lineage::Sources;
-use crate::content::{Found, LeftOut, Problem, REPORT_VERSION, Report, RunFacts, Training};
+use crate::content::{
+    Evaluation, Found, LeftOut, Problem, REPORT_VERSION, Report, RunFacts, Training,
+};
 use crate::metric_table::metric_tables;
 
 /// So many of each are read.
@@ -30,6 +32,9 @@ const MOST_METRIC_ROWS: usize = 200;
 const LARGEST_FILE_BYTES: u64 = 64 * 1024 * 1024;
 const RESULTS_AT_ONCE: usize = 16;
 
+/// The file of an evaluation within its artifact.
+const EVALUATION_FILE: &str = "report.json";
+
 /// What a trainer calls its metric stream; its type is that of any file.
 const HISTORY_PORT: &str = "history";
 
@@ -39,6 +44,27 @@ pub fn has_results(record: &RunRecord) -> bool {
         .stages
         .iter()
         .any(|stage| ports_of(stage, PortType::Report).next().is_some())
+}
+
+/// Reads every evaluation of a run, in the order of the workflow.
+///
+/// # Errors
+/// Those that are missing, damaged or of another form.
+pub async fn read_evaluations(
+    store: &Store,
+    record: &RunRecord,
+) -> Result<Vec<Found<Evaluation>>, Vec<Problem>> {
+    let (mut evaluations, mut problems) = (Vec::new(), Vec::new());
+    for place in all_places(record, PortType::Report) {
+        match place.json(store, EVALUATION_FILE).await {
+            Ok(found) => evaluations.push(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    match problems.is_empty() {
+        true => Ok(evaluations),
+        false => Err(problems),
+    }
 }
 
 /// Reads a run's journal and the artifacts that it names.
@@ -57,8 +83,9 @@ pub async fn gather(store: &Store, record: &RunRecord) -> Report {
         left_out: Vec::new(),
     };
     for place in places(record, PortType::Report, MOST_EVALUATIONS, &mut report) {
-        if let Some(found) = place.json(store, "report.json", &mut report).await {
-            report.evaluations.push(found);
+        match place.json(store, EVALUATION_FILE).await {
+            Ok(found) => report.evaluations.push(found),
+            Err(problem) => report.problems.push(problem),
         }
     }
     let streams = places(record, PortType::File, MOST_STREAMS, &mut report);
@@ -75,8 +102,9 @@ pub async fn gather(store: &Store, record: &RunRecord) -> Report {
     }
     report.leave_out("metric streams of very many metrics", read, all);
     for place in places(record, PortType::Dataset, MOST_DATASETS, &mut report) {
-        if let Some(found) = place.json(store, "card.json", &mut report).await {
-            report.data.push(found);
+        match place.json(store, "card.json").await {
+            Ok(found) => report.data.push(found),
+            Err(problem) => report.problems.push(problem),
         }
     }
     metrics(record, &mut report);
@@ -117,11 +145,23 @@ fn ports_of(stage: &StageRecord, wanted: PortType) -> impl Iterator<Item = (&str
 
 /// Each artifact of a type once, up to `most`.
 fn places(record: &RunRecord, wanted: PortType, most: usize, report: &mut Report) -> Vec<Place> {
+    let mut places = all_places(record, wanted);
+    let what = match wanted {
+        PortType::Report => "evaluations",
+        PortType::Dataset => "data cards",
+        _ => "metric streams",
+    };
+    report.leave_out(what, places.len().min(most), places.len());
+    places.truncate(most);
+    places
+}
+
+fn all_places(record: &RunRecord, wanted: PortType) -> Vec<Place> {
     let mut seen = HashSet::new();
     let mut places = Vec::new();
     for stage in &record.stages {
         for (port, digest) in ports_of(stage, wanted) {
-            if seen.insert(digest) && places.len() < most {
+            if seen.insert(digest) {
                 places.push(Place {
                     stage: stage.name.to_string(),
                     cell: stage.label.to_string(),
@@ -132,12 +172,6 @@ fn places(record: &RunRecord, wanted: PortType, most: usize, report: &mut Report
             }
         }
     }
-    let what = match wanted {
-        PortType::Report => "evaluations",
-        PortType::Dataset => "data cards",
-        _ => "metric streams",
-    };
-    report.leave_out(what, places.len(), seen.len());
     places
 }
 
@@ -167,26 +201,28 @@ impl Place {
         self,
         store: &Store,
         file: &str,
-        report: &mut Report,
-    ) -> Option<Found<T>> {
+    ) -> Result<Found<T>, Problem> {
         let bytes = match self.bytes(store, file).await {
             Ok(bytes) => bytes,
-            Err(why) => return self.problem(why, report),
+            Err(why) => return Err(self.problem(why)),
         };
         match serde_json::from_slice(&bytes) {
-            Ok(content) => Some(self.found(content)),
-            Err(error) => self.problem(format!("its {file} cannot be read: {error}"), report),
+            Ok(content) => Ok(self.found(content)),
+            Err(error) => Err(self.problem(format!("its {file} cannot be read: {error}"))),
         }
     }
 
     async fn stream(self, store: &Store, report: &mut Report) -> Option<Found<Training>> {
         let text = match self.bytes(store, "").await {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(why) => return self.problem(why, report),
+            Err(why) => {
+                report.problems.push(self.problem(why));
+                return None;
+            }
         };
         let (training, problem) = Training::read(&text);
         if let Some(why) = problem {
-            self.problem::<()>(why, report);
+            report.problems.push(self.problem(why));
         }
         Some(self.found(training))
     }
@@ -202,12 +238,11 @@ impl Place {
         }
     }
 
-    fn problem<T>(&self, why: String, report: &mut Report) -> Option<T> {
-        report.problems.push(Problem {
+    fn problem(&self, why: String) -> Problem {
+        Problem {
             what: format!("{}.{}", self.cell, self.port),
             why,
-        });
-        None
+        }
     }
 
     fn found<T>(self, content: T) -> Found<T> {

@@ -1,7 +1,9 @@
 //! A report as one HTML page that needs nothing else: no network, no script, no font of its own.
 
+mod certainty;
 mod curves;
 mod data;
+mod experiment;
 mod experts;
 mod header;
 pub(crate) mod html;
@@ -79,17 +81,12 @@ const SECTIONS: [Section; 9] = [
 /// The whole page.
 pub fn page(report: &Report) -> String {
     let mut html = Html::new();
-    html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
-        .raw(POLICY)
-        .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n<link rel=\"icon\" href=\"data:,\">\n")
-        .element(
-            "title",
-            &[],
-            format_args!("{} · {} · supermoe", report.run.workflow, report.run.outcome),
-        )
-        .raw("\n<style>\n")
-        .raw(STYLE)
-        .raw("</style>\n</head>\n<body>\n<a class=\"skip\" href=\"#results\">To the results</a>\n");
+    let run = &report.run;
+    open_document(
+        &mut html,
+        format_args!("{} · {} · supermoe", run.workflow, run.outcome),
+    );
+    html.raw("<a class=\"skip\" href=\"#results\">To the results</a>\n");
     header::draw(report, &mut html);
     contents(&mut html);
     html.raw("<main>\n");
@@ -111,6 +108,17 @@ pub fn page(report: &Report) -> String {
         .text(report.run.id)
         .raw("</code> and the artifacts that it names. The same stands in report.json, for programs, and report.md.</p></footer>\n</body>\n</html>\n");
     html.into_text()
+}
+
+/// All up to the first thing that is seen.
+pub(crate) fn open_document(html: &mut Html, title: impl std::fmt::Display) {
+    html.raw("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
+        .raw(POLICY)
+        .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"robots\" content=\"noindex\">\n<link rel=\"icon\" href=\"data:,\">\n")
+        .element("title", &[], title)
+        .raw("\n<style>\n")
+        .raw(STYLE)
+        .raw("</style>\n</head>\n<body>\n");
 }
 
 fn contents(html: &mut Html) {

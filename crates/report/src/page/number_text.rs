@@ -24,6 +24,14 @@ pub(crate) fn percent_text(share: f64) -> String {
     }
 }
 
+/// `0.0312`; what is very small is told to be below 0.0001.
+pub(crate) fn p_value_text(p: f64) -> String {
+    match p {
+        p if p < 0.0001 => "<\u{a0}0.0001".to_owned(),
+        p => format!("{p:.4}"),
+    }
+}
+
 /// `178 MiB`
 pub(crate) fn bytes_text(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];

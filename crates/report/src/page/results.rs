@@ -8,7 +8,7 @@ use crate::metric_table::MetricTable;
 use crate::page::html::Html;
 use crate::page::number_text::{count_text, percent_text};
 use crate::page::table::{Cell, Table};
-use crate::page::{Fold, close_fold, cut_note, nothing, open_fold};
+use crate::page::{Fold, certainty, close_fold, cut_note, experiment, nothing, open_fold};
 use crate::time_text::metric_text;
 
 /// Rows and columns of one table.
@@ -39,6 +39,10 @@ pub(crate) fn draw(report: &Report, html: &mut Html) {
             html.element("h3", &[], &evaluation.cell).raw("\n");
         }
         let content = &evaluation.content;
+        if let Some(experiment) = &content.experiment {
+            experiment::draw(experiment, html);
+            continue;
+        }
         if content.groups.is_empty() || content.tasks.is_empty() {
             nothing(
                 html,
@@ -47,6 +51,7 @@ pub(crate) fn draw(report: &Report, html: &mut Html) {
             continue;
         }
         metrics(content, html);
+        certainty::draw(content, html);
         cell_by_cell(content, html);
         classes(content, html);
         test_sets(content, html);
@@ -122,6 +127,7 @@ fn cell_by_cell(evaluation: &Evaluation, html: &mut Html) {
     let single = |mean: f64| Summary {
         mean,
         deviation: None,
+        interval: None,
     };
     let groups = evaluation.cells.iter().map(|cell| EvaluatedGroup {
         source: cell.source.clone(),
@@ -303,8 +309,12 @@ fn best(metric: &str, values: impl Iterator<Item = Option<Summary>>) -> Vec<bool
 fn value_cell(value: Option<Summary>, is_best: bool) -> Cell {
     match value {
         None => Cell::none(),
-        Some(Summary { mean, deviation }) if is_best => Cell::Best(summary_text(mean, deviation)),
-        Some(Summary { mean, deviation }) => Cell::Number(summary_text(mean, deviation)),
+        Some(Summary {
+            mean, deviation, ..
+        }) if is_best => Cell::Best(summary_text(mean, deviation)),
+        Some(Summary {
+            mean, deviation, ..
+        }) => Cell::Number(summary_text(mean, deviation)),
     }
 }
 

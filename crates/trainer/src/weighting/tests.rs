@@ -206,7 +206,7 @@ fn weights_move_at_their_interval_alone() {
     ] {
         let mut toy = Toy::new(&dataset, &method);
         let batch = toy.batch(&toy.training_samples(24));
-        let before = toy.network.snapshot();
+        let before = toy.network.snapshot().unwrap();
         let mut lambda = Vec::new();
         for number in 0..4 {
             let step = toy.step(&batch, number, |weighting, step| weighting.step(step));
@@ -218,7 +218,7 @@ fn weights_move_at_their_interval_alone() {
         assert_eq!(lambda[3], lambda[2]);
         assert!((lambda[3][0] + lambda[3][1] - 2.0).abs() < 1e-9);
         assert_eq!(
-            toy.network.snapshot(),
+            toy.network.snapshot().unwrap(),
             before,
             "a look-ahead leaves no trace"
         );

@@ -47,6 +47,96 @@ pub fn dataset_with(entities: u32, change: impl FnOnce(&mut Schema, &mut Samples
     parts.build()
 }
 
+/// The same events, prepared again where two products and a country are new: all values have other codes.
+/// The new ones, `product-new-0` and so on, have the first ones; the old ones stand in reverse.
+pub fn refitted(entities: u32) -> Dataset {
+    let mut parts = parts(entities);
+    for (channel, new) in [("product", 2), ("country", 1)] {
+        let index = parts.schema.channel(channel).expect("a channel");
+        let vocabulary = &parts.vocabularies[channel];
+        let known = vocabulary.entries().len() as u32;
+        let names = (0..new).map(|i| format!("{channel}-new-{i}"));
+        let names = names.chain(
+            vocabulary
+                .entries()
+                .iter()
+                .rev()
+                .map(|entry| entry.value.clone()),
+        );
+        let counts = names.zip((1..1000).rev());
+        let vocabulary = Vocabulary::from_counts(counts, 1);
+        parts.schema.channels[index].vocabulary = vocabulary.codes();
+        parts.vocabularies.insert(channel.to_owned(), vocabulary);
+        if let ChannelValues::Codes { values, .. } = &mut parts.values[index] {
+            let of_values = values.iter_mut().filter(|code| **code >= FIRST_CODE);
+            of_values.for_each(|code| *code = FIRST_CODE + new + known - 1 - (*code - FIRST_CODE));
+        }
+    }
+    let mut dataset = parts.build();
+    dataset.fit_scales();
+    dataset
+}
+
+/// The same with so many channels in all; those that are added tell nothing, and are categories, ids and
+/// numbers in turn.
+pub fn dataset_of_channels(entities: u32, channels: usize) -> Dataset {
+    let mut parts = parts(entities);
+    let events = parts.steps.entity.len() as u32;
+    let of_entity = parts.schema.channels[1].clone(); // a category
+    for number in parts.schema.channels.len()..channels {
+        let (name, mut draw) = (format!("channel_{number:03}"), Draw(number as u64));
+        let vocabulary = 2 + number as u32 % 7;
+        let (kind, values) = if number % 3 == 0 {
+            let values = (0..events).map(|_| draw.below(100) as f32 / 25.0 - 2.0);
+            let (values, first_of_window) = (values.collect(), None);
+            let numbers = ChannelValues::Numbers {
+                values,
+                first_of_window,
+            };
+            (ChannelKind::Dense, numbers)
+        } else {
+            let values = (0..events).map(|_| FIRST_CODE + draw.below(vocabulary));
+            let (values, first_of_window) = (values.collect(), None);
+            let codes = ChannelValues::Codes {
+                values,
+                first_of_window,
+            };
+            let counts = (0..vocabulary).map(|i| (format!("{name}-{i}"), u64::from(9 - i)));
+            let known = Vocabulary::from_counts(counts, 1);
+            parts.vocabularies.insert(name.clone(), known);
+            let id = number % 3 == 1;
+            let kinds = [ChannelKind::Category, ChannelKind::Id];
+            (kinds[usize::from(id)], codes)
+        };
+        let dense = kind == ChannelKind::Dense;
+        parts.schema.channels.push(Channel {
+            name,
+            kind,
+            vocabulary: if dense { 0 } else { FIRST_CODE + vocabulary },
+            ..of_entity.clone()
+        });
+        parts.values.push(values);
+    }
+    let mut dataset = parts.build();
+    dataset.fit_scales();
+    dataset
+}
+
+/// The same events, but that the oldest and the second oldest of each entity have exchanged their products.
+pub fn reordered(entities: u32) -> Dataset {
+    let mut parts = parts(entities);
+    let product = parts.schema.channel("product").expect("a channel");
+    if let ChannelValues::Codes { values, .. } = &mut parts.values[product] {
+        let entity = &parts.steps.entity;
+        let oldest =
+            (1..entity.len()).filter(|&step| step == 1 || entity[step - 1] != entity[step - 2]);
+        oldest.for_each(|second| values.swap(second - 1, second));
+    }
+    let mut dataset = parts.build();
+    dataset.fit_scales();
+    dataset
+}
+
 struct Parts {
     schema: Schema,
     vocabularies: IndexMap<String, Vocabulary>,

@@ -25,6 +25,11 @@ fn outputs_change_only_with_a_revision() {
 }
 
 #[test]
+fn the_order_of_events_matters() {
+    assert!(supermoe_model_conformance::order_matters(&model()));
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
 }

@@ -48,6 +48,11 @@ fn outputs_change_only_with_a_revision() {
 }
 
 #[test]
+fn the_order_of_events_does_not_matter() {
+    assert!(!supermoe_model_conformance::order_matters(&model()));
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
 }

@@ -1,6 +1,7 @@
 //! Multi-head self-attention within each sequence of a packed batch. The backward pass computes the
 //! weights again from q, k and one number per row and head; no [T, T] matrix is kept.
 
+mod block;
 mod kernel;
 
 use dfdx::shapes::{Axes4, Axis};

@@ -19,7 +19,7 @@ fn by_brute_force(
     validation: &LabelledBatch,
     lambda: &[f64],
 ) -> f64 {
-    let before = toy.network.snapshot();
+    let before = toy.network.snapshot().unwrap();
     let rows = toy.rows(batch);
     let gradients: HostGradients = toy.step(batch, 0, |_, step| {
         let weighing = Weighing {
@@ -39,7 +39,7 @@ fn by_brute_force(
         *value -= RATES.encoder.unwrap() * gradient;
     }
     parameters.set(&name, &weight).unwrap();
-    let mut values = tables[0].snapshot();
+    let mut values = tables[0].values().unwrap();
     let width = tables[0].dim();
     let of_rows = gradients.rows().next().flatten().unwrap();
     for (&row, gradient) in rows.channels[0]
@@ -51,7 +51,7 @@ fn by_brute_force(
             *value -= RATES.tables.unwrap() * gradient;
         }
     }
-    tables[0].restore(values).unwrap();
+    tables[0].set_values(&values).unwrap();
     let loss = surrogate(toy, validation);
     toy.network.restore(&before).unwrap();
     loss

@@ -230,3 +230,12 @@ fn attention_may_be_a_mixture_too() {
         .unwrap();
     assert!(!stage.curve("experts/block.0.attention.q/load/1").is_empty());
 }
+
+#[test]
+fn the_order_of_events_matters() {
+    let model = supermoe_model_conformance::ModelUnderTest {
+        factory: supermoe_model_supermoe::factory(),
+        params: serde_json::json!({ "layers": 1, "heads": 2, "d_ff": 16, "experts": 2, "id_width": 8, "category_width": 4 }),
+    };
+    assert!(supermoe_model_conformance::order_matters(&model));
+}

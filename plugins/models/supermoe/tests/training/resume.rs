@@ -101,6 +101,23 @@ fn the_edges_of_a_run_are_no_other() {
     });
 }
 
+/// Updates that no step has seen yet are in the checkpoint.
+#[test]
+fn updates_of_tables_that_come_late_go_on_from_a_checkpoint() {
+    let dataset = tiny_retail::dataset(60);
+    let tables = json!({ "updates": { "staleness": 3 }, "shards": 2 });
+    let (pretrained, tuned) = (
+        with(pretraining(), "tables", tables.clone()),
+        with(finetuning(), "tables", tables),
+    );
+    ends_in_the_same_bytes(&five_steps(9)[..3], |stage, listener| {
+        stage.pretrain(&dataset, &pretrained, listener)
+    });
+    ends_in_the_same_bytes(&[1, 8, STEPS], |stage, listener| {
+        stage.finetune(&dataset, &tuned, None, listener)
+    });
+}
+
 /// Weightings that learn, with intervals and windows that no checkpoint coincides with.
 fn weightings() -> [Value; 5] {
     [

@@ -13,9 +13,12 @@ const UNITS: [(&str, u64); 10] = [
     ("TB", 1_000_000_000_000),
 ];
 
+/// What a size looks like, as a regular expression.
+pub const SIZE_PATTERN: &str = "^[0-9]+(\\.[0-9]+)?\\s*(B|KiB|MiB|GiB|TiB|kB|KB|MB|GB|TB)$";
+
 /// Why a text is no size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum SizeError {
+pub enum SizeError {
     #[error("has no unit")]
     NoUnit,
     #[error("has the unit `{0}`, which is none of B, KiB, MiB, GiB, TiB, kB, MB, GB and TB")]
@@ -30,7 +33,7 @@ pub(crate) enum SizeError {
 
 /// Reads a size of more than nothing: a whole or decimal number and a unit, with a space between
 /// them or not.
-pub(crate) fn parse_size(text: &str) -> Result<u64, SizeError> {
+pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     let text = text.trim();
     let length = text
         .bytes()

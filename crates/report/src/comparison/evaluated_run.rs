@@ -1,0 +1,99 @@
+//! The evaluations of a run, each with the stages whose outputs it measured.
+
+use std::collections::HashMap;
+
+use supermoe_engine::{RunRecord, StageRecord};
+use supermoe_store::{RunId, Store};
+
+use crate::content::{EvaluatedCell, Evaluation, Found, Problem, matrix_text, read_evaluations};
+
+/// What a run evaluated.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluatedRun {
+    pub run: RunId,
+    pub evaluations: Vec<SourcedEvaluation>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourcedEvaluation {
+    pub found: Found<Evaluation>,
+    /// By cell of the evaluation: the stage whose output it is, where the journal tells.
+    pub stages: Vec<Option<String>>,
+}
+
+impl EvaluatedRun {
+    /// Reads every evaluation that a run's journal names.
+    ///
+    /// # Errors
+    /// Those that are missing, damaged or of another form.
+    pub async fn read(store: &Store, record: &RunRecord) -> Result<EvaluatedRun, Vec<Problem>> {
+        let found = read_evaluations(store, record).await?;
+        let sources = Sources::of(record);
+        let evaluations = found.into_iter().map(|found| SourcedEvaluation {
+            stages: sources.of_cells(&found),
+            found,
+        });
+        Ok(EvaluatedRun {
+            run: record.run,
+            evaluations: evaluations.collect(),
+        })
+    }
+}
+
+/// The stages of a run by their cells' names.
+struct Sources<'a>(HashMap<&'a str, &'a StageRecord>);
+
+impl Sources<'_> {
+    fn of(record: &RunRecord) -> Sources<'_> {
+        let stages = record.stages.iter();
+        Sources(stages.map(|stage| (&*stage.label, stage)).collect())
+    }
+
+    fn of_cells(&self, found: &Found<Evaluation>) -> Vec<Option<String>> {
+        let cells = &found.content.cells;
+        let key = |cell: &EvaluatedCell| (port_of(cell), matrix_text(&cell.matrix));
+        let mut inputs: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+        for port in ["predictions", "embeddings"] {
+            for stage in self.inputs(&found.cell, port) {
+                let key = (port, matrix_text(&stage.matrix));
+                inputs.entry(key).or_default().push(&stage.name);
+            }
+        }
+        let mut counts: HashMap<(&str, String), usize> = HashMap::new();
+        for cell in cells {
+            *counts.entry(key(cell)).or_default() += 1;
+        }
+        let mut taken: HashMap<(&str, String), usize> = HashMap::new();
+        let stages = cells.iter().map(|cell| {
+            let key = key(cell);
+            let stages = inputs.get(&key)?;
+            let place = taken.entry(key.clone()).or_default();
+            *place += 1;
+            // Where an evaluation left inputs out, places say nothing.
+            let first = stages.first().copied();
+            let same = stages.iter().all(|stage| Some(*stage) == first);
+            match counts.get(&key) == Some(&stages.len()) {
+                true => stages.get(*place - 1).copied(),
+                false => first.filter(|_| same),
+            }
+        });
+        stages.map(|stage| stage.map(str::to_owned)).collect()
+    }
+
+    /// The cells that a port of `evaluation` reads, in its order.
+    fn inputs(&self, evaluation: &str, port: &str) -> Vec<&StageRecord> {
+        let stage = self.0.get(evaluation);
+        let sources = stage.and_then(|stage| stage.inputs.get(port));
+        let sources = sources.into_iter().flatten();
+        sources
+            .filter_map(|source| self.0.get(source.rsplit_once('.')?.0).copied())
+            .collect()
+    }
+}
+
+fn port_of(cell: &EvaluatedCell) -> &'static str {
+    match cell.is_probe() {
+        true => "embeddings",
+        false => "predictions",
+    }
+}
