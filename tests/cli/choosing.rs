@@ -11,8 +11,7 @@ fn project(set: &str) -> Project {
     let project = learning::project("tiny.yaml");
     let text = project.read("workflows/tiny.yaml");
     let (prepare, _) = text.split_once("\n  pretrain:").expect("a stage");
-    let training = "\
-      models: { mmoe: { experts: 2, d_ff: 16 }, ple: { levels: 1, d_ff: 16 } }
+    let training = "      models: { mmoe: { experts: 2, d_ff: 16 }, ple: { levels: 1, d_ff: 16 } }
       d_model: 16
       seed: 7
       epochs: 2

@@ -241,6 +241,31 @@ fn runs_with_the_same_test_set_share_a_table_and_others_are_refused() {
 }
 
 #[test]
+fn stages_with_the_same_matrix_are_rows_by_their_names() {
+    let project = project();
+    let stage = |name: &str, model: &str| {
+        format!(
+            "  {name}:\n    uses: score\n    matrix: {{ seed: [0, 1] }}\n    \
+             with: {{ file: \"{model}-${{{{ matrix.seed }}}}\" }}\n"
+        )
+    };
+    let evaluate = "  evaluate:\n    uses: evaluate\n    \
+                    inputs: { predictions: [\"first.*.predictions\", \"second.*.predictions\"] }\n";
+    let (first, second) = (stage("first", "ple"), stage("second", "moe"));
+    project.write(
+        "workflow.yaml",
+        &format!("name: retail\nstages:\n{first}{second}{evaluate}"),
+    );
+    project.ok(&["run", "workflow.yaml"]);
+    let document = project.ok(&["compare", "latest", "--json"]).json();
+    assert_eq!(document["row_axes"], serde_json::json!(["stage"]));
+    let row = |row: usize| &document["rows"][row];
+    assert_eq!(row(0)["levels"], serde_json::json!(["first"]));
+    assert_eq!(row(1)["levels"], serde_json::json!(["second"]));
+    assert_eq!(row(1)["cells"][0]["best"], true, "{document}");
+}
+
+#[test]
 fn what_cannot_be_compared_is_told_with_what_to_do() {
     let project = ran();
     for (arguments, parts) in [

@@ -259,9 +259,9 @@ fn killed_in_pretraining_and_in_finetuning_it_ends_in_the_same_digests() {
         let text = text
             .replace(
                 "max_steps: 20\n",
-                "max_steps: 60\n      checkpoint_every: 7\n",
+                "max_steps: 200\n      checkpoint_every: 7\n",
             )
-            .replace("epochs: 2\n", "epochs: 3\n      checkpoint_every: 7\n");
+            .replace("epochs: 2\n", "epochs: 8\n      checkpoint_every: 7\n");
         assert_eq!(text.matches("checkpoint_every: 7").count(), 2);
         project.write("workflows/tiny.yaml", &text);
         project

@@ -64,7 +64,9 @@ fn writing_twice_changes_nothing() {
     let second: Value =
         serde_json::from_str(&project.read("out/workflow.schema.json")).expect("JSON");
     assert_eq!(first, second);
-    for name in ["evaluate", "finetune", "prepare", "pretrain", "shell"] {
+    for name in [
+        "abtest", "evaluate", "finetune", "prepare", "pretrain", "shell",
+    ] {
         assert!(
             project.exists(&format!("out/plugins/{name}.schema.json")),
             "{name}"

@@ -8,7 +8,8 @@ use supermoe_trainer::ModelFactory;
 type Make = fn() -> BuiltIn;
 
 /// The plugins whose workers this program serves, by name.
-const SERVED: [(&str, Make); 7] = [
+const SERVED: [(&str, Make); 8] = [
+    ("abtest", supermoe_abtest::plugin),
     ("evaluate", supermoe_evaluate::plugin),
     ("export", || supermoe_export::plugin(models())),
     ("finetune", || supermoe_finetune::plugin(models())),

@@ -38,6 +38,7 @@ pub mod layers;
 pub mod ops;
 pub mod optim;
 pub mod parameters;
+pub mod precision;
 pub mod profile;
 pub mod tables;
 

@@ -17,7 +17,7 @@ use crate::network::Network;
 use crate::objective::Objective;
 use crate::prefetch::prefetch;
 use crate::schedule::Schedule;
-use crate::training_params::TrainingParams;
+use crate::training_params::{Keep, TrainingParams};
 use crate::weighting::{StepPlace, TrainingStep, Weighted, Weighting};
 
 /// Steps whose metrics are averaged into one record.
@@ -31,7 +31,7 @@ pub struct FitOptions<'a> {
     pub job: String,
 }
 
-/// Trains `network` on `samples`; in the end it has the weights of the best epoch.
+/// Trains `network` on `samples`; in the end it has the weights of the epoch that is to be kept.
 ///
 /// # Errors
 /// A loss or gradient that is no finite number, a stop that was asked for (after a checkpoint), what
@@ -292,7 +292,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         }
     }
 
-    /// Measures, keeps the weights if they are the best, and sees whether that was the last epoch.
+    /// Measures, keeps the weights if they are the best and that is asked for, and sees whether that was the last epoch.
     fn end_epoch(&mut self, monitor: &mut dyn Monitor) -> Result<(), TrainError> {
         self.close_window(monitor);
         self.network.settle()?;
@@ -317,7 +317,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         self.weighting.end_epoch();
         let verdict = self.early.epoch(epoch, evaluation.score);
         self.progress.best_score = self.early.best();
-        if verdict.best {
+        if verdict.best && self.options.params.keep == Keep::Best {
             self.progress.best = Some(self.network.snapshot()?);
         }
         let position = &mut self.progress.position;

@@ -215,14 +215,18 @@ mod tests {
 
     #[test]
     fn at_most_so_many_of_the_nearest_steps_are_told() {
-        let dataset = tiny_retail::dataset_with(6, |_, samples| {
-            // The second snapshot sees everything: more than one step more.
-            for i in 6..12 {
-                samples.steps[i] = samples.steps[i + 12];
-            }
+        // All four snapshots are of training: the furthest shows several steps more.
+        let dataset = tiny_retail::dataset_with(6, |schema, samples| {
+            samples.split.fill(Split::Train);
+            schema.splits = supermoe_channels::SplitCounts {
+                train: 24,
+                valid: 0,
+                test: 0,
+                predict: 0,
+            };
         });
-        let Ok(future) = Future::new(&dataset, &params(vec![1], 1)) else {
-            panic!("two training snapshots are enough")
+        let Ok(future) = Future::new(&dataset, &params(vec![3], 1)) else {
+            panic!("four training snapshots are enough")
         };
         let amount = PredictedChannel {
             name: "amount".into(),
@@ -232,6 +236,7 @@ mod tests {
         let first = &dataset.split(Split::Train)[..6];
         let following = future.following(first, &[amount]);
         let active: f32 = following.active[0].iter().sum();
+        assert!(following.visits[0].iter().any(|visits| *visits > 2f32.ln()));
         assert_eq!(following.values[0].rows.len(), active as usize);
     }
 

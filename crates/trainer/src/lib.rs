@@ -11,6 +11,7 @@ mod channel_fingerprint;
 mod channel_tables;
 mod checkpoint;
 pub mod choice;
+mod chosen_params;
 mod class_sampler;
 mod early_stopping;
 mod embedding_features;
@@ -92,7 +93,7 @@ pub use sequence_encoder::{SequenceEncoder, SequenceSizes};
 pub use table_params::{MemorySize, TableParams, TableUpdates};
 pub use table_plan::{TableBudget, TablePlan};
 pub use trained::Artifact;
-pub use training_params::TrainingParams;
+pub use training_params::{Keep, Precision, TrainingParams};
 pub use weighting::{
     BilevelAucParams, DwaParams, FinetuneMethod, FinetuneSection, FinetuneWeighting,
     GradNormParams, MethodParams, NameOrSection, PretrainMethod, PretrainSection,

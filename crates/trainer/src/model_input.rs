@@ -92,6 +92,20 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_as_many_as_the_dataset_has() {
+        let dataset = tiny_retail::dataset_of_channels(4, 786);
+        let layout = InputLayout::new(dataset.schema());
+        let batch = dataset.pack(&dataset.split(Split::Train));
+        let input = layout.input(&batch, &[]).unwrap();
+        // Of 779 added channels 259 are numbers; two aggregates are columns too.
+        assert_eq!((input.codes.len(), input.dense.channels), (523, 265));
+        assert_eq!(layout.maskable.len(), 263);
+        let rows = input.offsets.rows();
+        assert_eq!(input.dense.values.len(), 265 * rows);
+        assert!(input.codes.iter().all(|codes| codes.len() == rows));
+    }
+
+    #[test]
     fn a_kind_of_channel_may_be_missing() {
         let of_codes = tiny_retail::dataset_of(4, |name| ["product", "country"].contains(&name));
         let layout = InputLayout::new(of_codes.schema());
@@ -137,5 +151,17 @@ mod tests {
         first.sort_unstable();
         second.sort_unstable();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn there_may_be_any_number_of_channels() {
+        let dataset = tiny_retail::dataset_of_channels(4, 100);
+        let layout = InputLayout::new(dataset.schema());
+        let batch = dataset.pack(&dataset.split(Split::Train));
+        let input = layout.input(&batch, &[]).unwrap();
+        let aggregates = dataset.schema().aggregates.len();
+        let numbers = layout.dense_columns - aggregates;
+        assert_eq!(input.codes.len() + numbers, 100);
+        assert_eq!(layout.maskable.len(), numbers);
     }
 }

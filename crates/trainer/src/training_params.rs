@@ -3,10 +3,50 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use supermoe_nn::precision;
 
 use crate::error::TrainError;
 use crate::optimizer_params::OptimizerParams;
 use crate::table_params::TableParams;
+
+/// Which weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Keep {
+    /// Of the epoch that was best on validation.
+    #[default]
+    Best,
+    /// Of the last epoch.
+    Last,
+}
+
+/// What matrix products multiply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// Numbers of 32 bits.
+    #[default]
+    F32,
+    /// Numbers rounded to bfloat16.
+    Bf16,
+}
+
+impl Precision {
+    /// Chooses it for this process.
+    pub fn choose(self) -> Result<(), TrainError> {
+        let precision = match self {
+            Precision::F32 => precision::Precision::F32,
+            Precision::Bf16 => precision::Precision::Bf16,
+        };
+        precision::set_precision(precision).map_err(|_| {
+            TrainError::param(
+                "precision",
+                "this processor has no instructions for `bf16` (AVX512-BF16); leave it out, or use `f32`"
+                    .to_owned(),
+            )
+        })
+    }
+}
 
 /// Which model is trained, and for how long.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -43,16 +83,23 @@ pub struct TrainingParams {
     /// How parameters are updated.
     #[serde(default)]
     pub optimizer: OptimizerParams,
+    /// What matrix products multiply: `f32`, or `bf16` (rounded to bfloat16, summed in f32: faster, of other bits, and
+    /// only on processors with AVX512-BF16).
+    #[serde(default)]
+    pub precision: Precision,
     /// How id tables are kept and updated.
     #[serde(default)]
     pub tables: TableParams,
-    /// Stop when validation has not become better for this many epochs; null: never. The weights of the
-    /// best epoch are kept in any case. What counts is the loss in pre-training, `valid/mean_auc` in
-    /// fine-tuning: the mean over the tasks of their AUC, of a multiclass task the mean of its classes
-    /// against the rest, of a regression task the concordance.
+    /// Stop when validation has not become better for this many epochs; null: never. What counts is the
+    /// loss in pre-training, `valid/mean_auc` in fine-tuning: the mean over the tasks of their AUC, of a
+    /// multiclass task the mean of its classes against the rest, of a regression task the concordance.
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub patience: Option<u64>,
+    /// The weights that are kept: `best` (of the epoch that was best on validation) or `last`. A channel
+    /// that validation shifts, such as the month, can make the first epoch of pre-training its best.
+    #[serde(default)]
+    pub keep: Keep,
     /// Steps between checkpoints.
     #[serde(default = "default_checkpoint_every")]
     #[schemars(range(min = 1))]

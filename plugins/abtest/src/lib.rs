@@ -1,7 +1,7 @@
 //! Plugin `abtest`: from the log of an experiment to the lift of each bucket over the control.
 //!
-//! `log` reads rows, `users` brings them together user by user, `experiment` estimates and compares,
-//! `report` is what is written, `markdown` its tables for people.
+//! `log` reads rows, `users` brings them together user by user, `experiment` and
+//! `metric` estimate and compare, `report` is what is written, `markdown` its tables for people.
 
 mod columns;
 mod csv_log;
@@ -9,6 +9,7 @@ mod error;
 mod experiment;
 mod log;
 mod markdown;
+mod metric;
 mod params;
 mod parquet_log;
 mod plugin;

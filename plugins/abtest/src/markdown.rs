@@ -33,8 +33,8 @@ pub fn markdown(report: &Report) -> String {
     );
     if experiment.metrics.iter().any(|metric| metric.is_adjusted) {
         text.push_str(
-            "\nCUPED: adjusted by the same users' numbers from before the experiment, which makes the variance of the \
-             difference smaller by the share in the last column.\n",
+            "\nLifts, not values, are adjusted by the same users' numbers from before the experiment (CUPED); the last column \
+             is what this does to the variance of the difference.\n",
         );
     }
     if !report.warnings.is_empty() {
@@ -73,7 +73,7 @@ fn buckets(experiment: &Experiment, text: &mut String) {
 
 fn lifts(experiment: &Experiment, text: &mut String) {
     text.push_str(
-        "| metric | bucket | control | value | lift | interval | p | adjusted p | CUPED |\n\
+        "| metric | bucket | control | value | lift | interval | p | adjusted p | variance by CUPED |\n\
          | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |\n",
     );
     for metric in &experiment.metrics {
@@ -110,7 +110,7 @@ fn row(experiment: &Experiment, metric: &Metric, lift: &Lift) -> Vec<String> {
         p_value(found.p_adjusted),
         lift.variance_reduction.map_or_else(
             || "-".to_owned(),
-            |share| format!("-{:.1} %", 100.0 * share),
+            |share| format!("{:+.1} %", -100.0 * share),
         ),
     ]
 }

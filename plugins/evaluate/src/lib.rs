@@ -15,6 +15,7 @@ mod groups;
 mod json_text;
 mod linear_probe;
 mod markdown;
+mod params;
 mod parquet_table;
 mod plugin;
 mod predictions;

@@ -2,10 +2,6 @@
 
 use std::path::Path;
 
-use indexmap::IndexMap;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
 use supermoe_channels::Dataset;
 use supermoe_plugin::event::LogLevel;
 use supermoe_plugin::manifest::InputPort;
@@ -17,79 +13,15 @@ use crate::embeddings::Embeddings;
 use crate::error::EvaluateError;
 use crate::json_text::json_text;
 use crate::markdown::markdown;
+use crate::params::Params;
 use crate::predictions::read_predictions;
 use crate::probe::probe;
 use crate::report::{Report, report};
 use crate::score::Metric;
 use crate::segments::Segments;
-use crate::uncertainty::Settings;
 
 /// Raised when the report of the same inputs changes.
 pub const REVISION: &str = "3";
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Params {
-    /// Penalty of the probe that is fitted on embeddings: minimised is the sum of losses + probe_l2 / 2 *
-    /// |weights|², on embeddings scaled to mean 0 and deviation 1 (scikit-learn's 1 / C).
-    #[serde(default = "one")]
-    #[schemars(range(min = 0.000001, max = 1000000000.0))]
-    probe_l2: f64,
-    /// The tasks that are measured; null: all. Inputs that have none of them are left out, so that models
-    /// of single tasks can stand in one table with models of all.
-    #[serde(default)]
-    #[schemars(length(min = 1), extend("uniqueItems" = true))]
-    tasks: Option<Vec<String>>,
-    /// Of the confidence intervals.
-    #[serde(default = "default_confidence")]
-    #[schemars(range(min = 0.5, max = 0.9999))]
-    confidence: f64,
-    /// The bootstrap over entities, which makes every interval and test but those of an AUC whose entities
-    /// stand once in the test set: these are DeLong's.
-    #[serde(default)]
-    bootstrap: Bootstrap,
-    /// The row that all others are compared with, by its matrix values, such as `{ model: ple }`; null: the
-    /// first.
-    #[serde(default)]
-    #[schemars(extend("minProperties" = 1))]
-    reference: Option<IndexMap<String, Value>>,
-    /// Parts of the test set that are measured by themselves, by name: an SQL expression over the columns
-    /// of its samples, whose values part it. Columns are `in_train` (whether the entity has a training
-    /// sample), `sample_steps`, `history_steps`, `entity`, `snapshot`, the aggregates of the input `dataset`,
-    /// and its channels as they are at the sample's newest step.
-    #[serde(default)]
-    #[schemars(extend("examples" = [{
-        "users": "CASE WHEN in_train THEN 'known' ELSE 'new' END",
-        "length": "CASE WHEN sample_steps < 10 THEN 'below 10' ELSE '10 and more' END",
-    }]))]
-    segments: IndexMap<String, String>,
-}
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-struct Bootstrap {
-    /// How often entities are drawn again; 0: no bootstrap.
-    #[schemars(range(max = 100000))]
-    resamples: u32,
-    seed: u64,
-}
-
-impl Default for Bootstrap {
-    fn default() -> Bootstrap {
-        Bootstrap {
-            resamples: 1000,
-            seed: 0,
-        }
-    }
-}
-
-fn one() -> f64 {
-    1.0
-}
-
-fn default_confidence() -> f64 {
-    0.95
-}
 
 /// The plugin `evaluate`.
 pub fn plugin() -> BuiltIn {
@@ -130,7 +62,7 @@ pub fn plugin() -> BuiltIn {
 
 fn run(context: &mut Context) -> Result<(), PluginError> {
     let params: Params = context.params()?;
-    check(&params)?;
+    params.check()?;
     let threads = rayon::ThreadPoolBuilder::new()
         .num_threads(context.threads())
         .build()?;
@@ -145,26 +77,6 @@ fn run(context: &mut Context) -> Result<(), PluginError> {
         .for_each(|warning| context.log(LogLevel::Warn, warning));
     send_metrics(context, &report);
     write(&report, context.output("report")?)?;
-    Ok(())
-}
-
-/// What a schema says too, for who runs the worker without one.
-fn check(params: &Params) -> Result<(), PluginError> {
-    let Params {
-        probe_l2,
-        confidence,
-        ..
-    } = params;
-    if !(1e-6..=1e9).contains(probe_l2) {
-        return Err(PluginError::new(format!(
-            "`probe_l2`: expected a number from 0.000001 to 1000000000, found {probe_l2}"
-        )));
-    }
-    if !(0.5..=0.9999).contains(confidence) {
-        return Err(PluginError::new(format!(
-            "`confidence`: expected a number from 0.5 to 0.9999, found {confidence}"
-        )));
-    }
     Ok(())
 }
 
@@ -206,13 +118,7 @@ fn evaluate(context: &Context, params: &Params) -> Result<Report, EvaluateError>
         (Some(dataset), false) => Some(Segments::of(&params.segments, dataset)?),
         (None, false) => return Err(EvaluateError::NoDatasetForSegments),
     };
-    let settings = Settings {
-        confidence: params.confidence,
-        resamples: params.bootstrap.resamples,
-        seed: params.bootstrap.seed,
-        reference: params.reference.clone(),
-    };
-    let mut report = report(&cells, &settings, segments.as_ref(), &stop)?;
+    let mut report = report(&cells, &params.settings(), segments.as_ref(), &stop)?;
     report.warnings.extend(warnings);
     Ok(report)
 }

@@ -6,12 +6,11 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Float64Type;
 use serde_json::{Value, json};
 use supermoe_channels::{Dataset, Split};
+use supermoe_model_conformance::tiny_retail;
 use supermoe_trainer::plugins;
 
 #[path = "../../export/tests/export/stage.rs"]
 mod stage;
-#[path = "../../../crates/trainer/tests/tiny_retail/mod.rs"]
-mod tiny_retail;
 
 use stage::{Artifacts, Run, models, parquet_rows};
 

@@ -11,9 +11,7 @@ const LARGE: usize = 64 << 10;
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Begins to count at 0.
-pub static STEP: AtomicUsize = AtomicUsize::new(0);
 pub fn start() {
-    STEP.fetch_add(1, Ordering::Relaxed);
     COUNT.store(0, Ordering::Relaxed);
 }
 
@@ -31,12 +29,6 @@ static ALLOCATOR: Counting = Counting;
 fn count(bytes: usize) {
     if bytes > LARGE {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        thread_local!(static IN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
-        if !IN.get() && STEP.load(Ordering::Relaxed) > 9 {
-            IN.set(true);
-            eprintln!("LARGE {bytes} {}", std::backtrace::Backtrace::force_capture());
-            IN.set(false);
-        }
     }
 }
 

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
 use supermoe_nn::Error;
+use supermoe_nn::precision::{Precision, set_precision};
 
 use crate::batch::Batches;
 use crate::network::Network;
@@ -25,6 +26,9 @@ use crate::options::Options;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::from_command_line()?;
+    if options.bf16 {
+        set_precision(Precision::Bf16)?;
+    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads)
         .build()?;

@@ -51,6 +51,9 @@ pub struct Options {
     pub mcp: usize,
     #[arg(long, default_value_t = 0.0)]
     pub dropout: f32,
+    /// Multiply numbers rounded to bfloat16.
+    #[arg(long)]
+    pub bf16: bool,
     /// Update only the rows of the id tables that a step uses.
     #[arg(long)]
     pub sparse: bool,

@@ -9,8 +9,8 @@ use dfdx::tensor::Cpu;
 
 use crate::tensors::Tensor;
 
-/// Values a thread keeps at most for later, 256 MiB.
-const KEPT: usize = 64 << 20;
+/// Values a thread keeps at most for later, 512 MiB.
+const KEPT: usize = 128 << 20;
 
 thread_local! {
     static FREE: RefCell<Free> = const { RefCell::new(Free { buffers: Vec::new(), values: 0 }) };

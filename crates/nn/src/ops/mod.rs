@@ -6,6 +6,7 @@
 pub(crate) mod add;
 pub(crate) mod add_rows;
 pub(crate) mod attention;
+pub(crate) mod bf16;
 pub(crate) mod buffers;
 pub(crate) mod cross_entropy;
 pub(crate) mod dropout;

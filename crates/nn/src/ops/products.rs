@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::vectors::{self, vectorized};
+use crate::precision::{Precision, precision};
 
 /// Rows of the result that one task computes, by the rows of the whole.
 pub(crate) fn block_rows(rows: usize) -> usize {
@@ -42,11 +43,11 @@ const UNPACKED_ROWS: usize = 128;
 /// A matrix inside of a slice, with a distance between rows and one between columns.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
-    column_stride: usize,
+    pub(super) values: &'a [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
+    pub(super) column_stride: usize,
 }
 
 impl<'a> Strided<'a> {
@@ -101,10 +102,10 @@ impl<'a> Strided<'a> {
 
 /// A row-major matrix inside of a slice, to write to.
 pub(crate) struct StridedMut<'a> {
-    values: &'a mut [f32],
-    rows: usize,
-    columns: usize,
-    row_stride: usize,
+    pub(super) values: &'a mut [f32],
+    pub(super) rows: usize,
+    pub(super) columns: usize,
+    pub(super) row_stride: usize,
 }
 
 impl<'a> StridedMut<'a> {
@@ -168,6 +169,11 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
         for row in out.values.chunks_mut(out.row_stride).take(out.rows) {
             row[..out.columns].fill(0.0);
         }
+    }
+    #[cfg(target_arch = "x86_64")]
+    if precision() == Precision::Bf16 && a.columns > 0 {
+        // SAFETY: this precision is chosen only where the processor has the instructions.
+        return unsafe { super::bf16::multiply(out, a, b, accumulate) };
     }
     let longest = longest_inner(a, b);
     for start in (0..a.columns).step_by(longest) {

@@ -155,16 +155,32 @@ impl Table {
                 Box::new(DelayedUpdates::new(sharded, delay.get() as u64, worker))
             }
         };
+        let optimizer = settings.optimizer;
+        let table = Self::on_store(name, (rows, dim), optimizer, store);
         Ok(Self {
-            name,
+            place: settings.place,
+            ..table
+        })
+    }
+
+    /// A table [rows, dim] whose rows are in `store`, updated there by `optimizer`; its snapshots are in
+    /// memory.
+    pub fn on_store(
+        name: impl Into<String>,
+        (rows, dim): (usize, usize),
+        optimizer: RowOptimizer,
+        store: Box<dyn TableStore>,
+    ) -> Self {
+        Self {
+            name: name.into(),
             group: Group::Tables,
             rows,
             dim,
-            state_dim: settings.optimizer.state_dim(dim),
-            place: settings.place,
+            state_dim: optimizer.state_dim(dim),
+            place: TablePlace::Memory,
             store,
             steps: 0,
-        })
+        }
     }
 
     /// Bytes that a table of this size takes, its optimizer's state included.

@@ -5,14 +5,14 @@ use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, manifest};
 
 use super::{EMBEDDINGS, dataset_with_embeddings, on_threads, variants};
-use crate::choice::{PORT, params_with_choice};
+use crate::chosen_params::{PORT, params_with_choice};
 use crate::finetune::{self, FinetuneOutputs};
 use crate::finetune_params::FinetuneParams;
 use crate::job::Job;
 use crate::model_factory::ModelFactory;
 
 /// Raised when the outputs of `finetune` change for the same params and inputs.
-pub const FINETUNE_REVISION: &str = "3";
+pub const FINETUNE_REVISION: &str = "4";
 
 /// Multi-task fine-tuning: `dataset`, `encoder`, `embeddings`, `choice` (optional) -> `model`, `history`, `predictions`.
 pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
@@ -42,6 +42,7 @@ pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
     BuiltIn::new(manifest, move |context| {
         let params: FinetuneParams = params_with_choice(context, &factories)?;
         params.check()?;
+        params.training.precision.choose()?;
         let dataset = dataset_with_embeddings(context)?;
         let job = Job::new(&factories, params, context.seed(), &dataset)?;
         let job = job.in_folder(context.work());

@@ -6,7 +6,7 @@ use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, manifest};
 
 use super::{on_threads, variants};
-use crate::choice::{PORT, params_with_choice};
+use crate::chosen_params::{PORT, params_with_choice};
 use crate::job::Job;
 use crate::model_factory::ModelFactory;
 use crate::pretrain::{self, PretrainOutputs};
@@ -40,6 +40,7 @@ pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
     BuiltIn::new(manifest, move |context| {
         let params: PretrainParams = params_with_choice(context, &factories)?;
         params.check()?;
+        params.training.precision.choose()?;
         let dataset = Dataset::open(context.input("dataset")?)?;
         let job = Job::new(&factories, params, context.seed(), &dataset)?;
         let job = job.in_folder(context.work());

@@ -154,6 +154,7 @@ impl Draw {
         let pounds: f64 = (0..orders)
             .map(|_| 20.0 * (0.6 * self.normal()).exp())
             .sum();
-        (pounds * 100.0).round() / 100.0
+        // A sum of nothing is -0.
+        (pounds * 100.0).round() / 100.0 + 0.0
     }
 }

@@ -27,8 +27,10 @@ fn intervals(report: &Report, text: &mut String) {
         uncertainty.seed
     );
     let said = uncertainty.notes.iter().chain(&uncertainty.too_few);
-    said.for_each(|note| text.push_str(&format!("- {}\n", one_line(note))));
-    text.push('\n');
+    let said: String = said.map(|note| format!("- {}\n", one_line(note))).collect();
+    if !said.is_empty() {
+        text.push_str(&format!("{said}\n"));
+    }
     let head = [
         "task",
         &cell_head(report),
@@ -73,8 +75,8 @@ fn compared(report: &Report, comparisons: &Comparisons, text: &mut String) {
     let reference = report.groups.iter().find(is_reference);
     let _ = write!(
         text,
-        "\n## Against {}\n\nPaired differences on the same samples; p-values are two-sided, and adjusted by Holm's \
-         method for {} rows.\n\n",
+        "\n## Against {}\n\nPaired differences of rows on the same samples; p-values are two-sided, and adjusted by Holm's \
+         method for their number, {}.\n\n",
         reference.map(row_name).unwrap_or_default(),
         comparisons.rows.len()
     );

@@ -231,7 +231,7 @@ impl Plan {
             let undefined = replicates.undefined_if_too_many(index)?;
             let name = unit.name();
             Some(format!(
-                "{name}: {undefined} of {resamples} resamples have no value, as they hold one class or one label \
+                "{name}: {undefined} of {resamples} resamples have no value, as they hold no sample, or one class or label \
                  only: there are too few samples for an interval"
             ))
         });

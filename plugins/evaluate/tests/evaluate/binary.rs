@@ -54,7 +54,7 @@ fn one_cell_gives_metrics_by_their_plain_names() {
     let json = run.json();
     assert_eq!(json["metric_version"], 2);
     assert_eq!(
-        json["tasks"][0],
+        run.first_task(),
         json!({ "name": "buy", "kind": "binary", "samples": 4, "unlabelled": 1, "positives": 2 })
     );
     assert_eq!(json["cells"][0]["tasks"]["buy"]["recall_at_p85"], 1.0);

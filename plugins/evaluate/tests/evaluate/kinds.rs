@@ -72,7 +72,7 @@ fn each_class_stands_against_the_rest() {
     let of_truth = -(0.7f64.ln() + 0.3f64.ln() + 0.4f64.ln()) / 3.0;
     assert!((of_task("logloss") - of_truth).abs() < 1e-12);
     assert_eq!(
-        json["tasks"][0],
+        run.first_task(),
         json!({
             "name": "next", "kind": "multiclass", "samples": 3, "unlabelled": 1,
             "classes": [

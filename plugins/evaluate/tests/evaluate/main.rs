@@ -6,6 +6,6 @@ mod kinds;
 mod probe;
 mod segments;
 mod stage;
-#[path = "../../../../crates/trainer/tests/tiny_retail/mod.rs"]
-mod tiny_retail;
 mod uncertainty;
+
+use supermoe_model_conformance::tiny_retail;

@@ -4,5 +4,5 @@ mod embeddings;
 mod golden;
 mod refusals;
 mod stage;
-#[path = "../../../../crates/trainer/tests/tiny_retail/mod.rs"]
-mod tiny_retail;
+
+use supermoe_model_conformance::tiny_retail;

@@ -85,12 +85,7 @@ impl Artifacts {
 
     /// A copy of an artifact, for changes.
     pub fn copy(&self, from: &str, to: &str) {
-        std::fs::create_dir(self.path(to)).expect("a new folder");
-        for entry in std::fs::read_dir(self.path(from)).expect("a folder") {
-            let file = entry.expect("an entry").path();
-            let name = file.file_name().expect("a name");
-            std::fs::copy(&file, self.path(to).join(name)).expect("copied");
-        }
+        copy_folder(&self.path(from), &self.path(to));
     }
 
     /// Runs a plugin; `inputs` are ports and names of artifacts, `outputs` the ports that are kept, under
@@ -198,4 +193,17 @@ pub fn parquet_rows(path: &Path) -> arrow::array::RecordBatch {
     let batches: Vec<_> = reader.map(|batch| batch.expect("rows")).collect();
     let schema = batches[0].schema();
     arrow::compute::concat_batches(&schema, &batches).expect("one table")
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("a new folder");
+    for entry in std::fs::read_dir(from).expect("a folder") {
+        let path = entry.expect("an entry").path();
+        let copy = to.join(path.file_name().expect("a name"));
+        if path.is_dir() {
+            copy_folder(&path, &copy);
+        } else {
+            std::fs::copy(&path, copy).expect("copied");
+        }
+    }
 }

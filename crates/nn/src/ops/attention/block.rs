@@ -307,8 +307,8 @@ fn turn(rows: &[Line], columns: &mut [Line], lines: usize) {
         match columns.as_mut_array::<LANES>() {
             Some(columns) => {
                 for (lane, row) in (0..LANES).zip(rows) {
-                    for column in 0..LANES {
-                        columns[column].0[lane] = row[column];
+                    for (column, value) in columns.iter_mut().zip(row) {
+                        column.0[lane] = *value;
                     }
                 }
             }
@@ -332,14 +332,14 @@ fn scores<L: Lanes>(columns: &[Line], rows: &[Line], out: &mut [Line], lines: us
         for (line, columns) in columns.chunks(LANES).enumerate() {
             for (c, column) in columns.iter().enumerate() {
                 let column = L::load(column);
-                for t in 0..TILE {
+                for (t, sum) in sums.iter_mut().enumerate() {
                     let value = rows[t * lines + line].0[c];
-                    sums[t] = L::splat(value).mul_add(column, sums[t]);
+                    *sum = L::splat(value).mul_add(column, *sum);
                 }
             }
         }
-        for t in 0..TILE {
-            sums[t].store(&mut out[t]);
+        for (sum, out) in sums.into_iter().zip(out) {
+            sum.store(out);
         }
     }
 }
@@ -352,12 +352,12 @@ fn combine<L: Lanes>(weights: &[Line], rows: &[Line], out: &mut [Line], lines: u
             let mut sums = [L::splat(0.0); TILE];
             for (weight, row) in weights.iter().zip(rows.chunks_exact(lines)) {
                 let row = L::load(&row[line]);
-                for i in 0..TILE {
-                    sums[i] = L::splat(weight.0[first + i]).mul_add(row, sums[i]);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = L::splat(weight.0[first + i]).mul_add(row, *sum);
                 }
             }
-            for i in 0..TILE {
-                sums[i].store(&mut out[(first + i) * lines + line]);
+            for (i, sum) in sums.into_iter().enumerate() {
+                sum.store(&mut out[(first + i) * lines + line]);
             }
         }
     }
@@ -370,17 +370,17 @@ fn spread<L: Lanes>(weights: &[Line], rows: &[Line], out: &mut [Line], lines: us
     for (weights, out) in weights.chunks_exact(TILE).zip(tiles) {
         for line in 0..lines {
             let mut sums = [L::splat(0.0); TILE];
-            for t in 0..TILE {
-                sums[t] = L::load(&out[t * lines + line]);
+            for (t, sum) in sums.iter_mut().enumerate() {
+                *sum = L::load(&out[t * lines + line]);
             }
             for i in 0..LANES {
                 let row = L::load(&rows[i * lines + line]);
-                for t in 0..TILE {
-                    sums[t] = L::splat(weights[t].0[i]).mul_add(row, sums[t]);
+                for (weight, sum) in weights.iter().zip(&mut sums) {
+                    *sum = L::splat(weight.0[i]).mul_add(row, *sum);
                 }
             }
-            for t in 0..TILE {
-                sums[t].store(&mut out[t * lines + line]);
+            for (t, sum) in sums.into_iter().enumerate() {
+                sum.store(&mut out[t * lines + line]);
             }
         }
     }

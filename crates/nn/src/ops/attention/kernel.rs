@@ -33,11 +33,14 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         })
         .collect();
     let mut out = Buffer::scratch(rows * width);
-    let blocks = || sizes.iter().map(|sizes| sizes.blocks());
-    let mut normalizers: Vec<Normalizers> = vec![[Line::ZERO; 2]; blocks().sum()];
+    // Small ones, that the allocator has at hand: one for all sequences would be new memory in every step.
+    let mut normalizers: Vec<Vec<Normalizers>> = sizes
+        .iter()
+        .map(|sizes| vec![[Line::ZERO; 2]; sizes.blocks()])
+        .collect();
     split(&mut out, sizes.iter().map(|sizes| sizes.steps * width))
         .into_par_iter()
-        .zip(split(&mut normalizers, blocks()))
+        .zip(&mut normalizers)
         .enumerate()
         .for_each_init(
             Scratch::default,
@@ -81,10 +84,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
                     target.slices.push(slice);
                 }
             }
-            let blocks = sizes.iter().map(|sizes| sizes.blocks());
             targets
                 .into_par_iter()
-                .zip(split(&mut normalizers, blocks))
+                .zip(&normalizers)
                 .enumerate()
                 .for_each_init(
                     Scratch::default,

@@ -12,6 +12,7 @@ fn a_dataset_of_786_channels_is_written_read_pretrained_and_finetuned_on() {
     let made = tiny_retail::dataset_of_channels(40, CHANNELS);
     let pretrained = Stage::new();
     let folder = pretrained.path("dataset");
+    std::fs::create_dir(&folder).unwrap();
     made.write(&folder).unwrap();
     let dataset = supermoe_channels::Dataset::open(&folder).unwrap();
     assert_eq!(dataset.schema().channels.len(), CHANNELS);
