@@ -74,7 +74,8 @@ proptest! {
         for (found, expected) in found.into_iter().zip(expected) {
             prop_assert_eq!(found.is_some(), expected.is_some());
             if let Some((found, expected)) = found.zip(expected) {
-                prop_assert!((found / expected - 1.0).abs() < 1e-9, "{} {}", found, expected);
+                let near = (found - expected).abs() <= 1e-9 * (1.0 + expected.abs());
+                prop_assert!(near, "{} {}", found, expected);
             }
         }
     }

@@ -56,6 +56,7 @@ pub fn run<D: TrainingDevice>(
         },
         freeze: params.freeze,
         regression: params.loss,
+        loss_mean: params.loss_mean,
     };
     let samples = labelled(dataset, job.samples()?, params.labelled, job.seed)?;
     check_labels(&tasks, &options.labels.of(&samples), monitor)?;

@@ -44,6 +44,17 @@ pub enum RegressionLoss {
     Squared,
 }
 
+/// What a task's loss is the mean over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossMean {
+    /// The samples of the batch that carry the task's label.
+    #[default]
+    Labelled,
+    /// All samples of the batch.
+    Batch,
+}
+
 /// `with` of `finetune`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +74,11 @@ pub struct FinetuneParams {
     /// cross-entropy.
     #[serde(default)]
     pub loss: RegressionLoss,
+    /// What a task's loss is the mean over: `labelled` (the samples of the batch that carry its label, the
+    /// indicator of eq. 3), or `batch` (all samples of the batch, those without a label as 0), which weighs a
+    /// task with few labels less; for comparison.
+    #[serde(default)]
+    pub loss_mean: LossMean,
     /// Whether the encoder learns: `freeze: none` (it does), `freeze: encoder` (it does not), or
     /// `freeze: { until_epoch: 2 }` (not in the first two epochs).
     #[serde(default)]

@@ -173,7 +173,11 @@ mod tests {
     use crate::tiny_retail;
 
     fn params(snapshots: Vec<usize>, steps: usize) -> FutureParams {
-        FutureParams { snapshots, steps }
+        FutureParams {
+            snapshots,
+            steps,
+            weight: 1.0,
+        }
     }
 
     #[test]

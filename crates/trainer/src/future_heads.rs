@@ -20,6 +20,8 @@ pub struct FutureHeads<'a> {
     /// By horizon: whether, and how often.
     whether: Vec<Linear>,
     how_often: Vec<Linear>,
+    /// Of their losses.
+    weight: f32,
     channels: Vec<PredictedChannel>,
     /// By channel.
     contents: Vec<Head>,
@@ -42,7 +44,7 @@ enum Task {
 impl<'a> FutureHeads<'a> {
     /// Makes the parameters, `heads.future.*`.
     pub fn new<D: Device>(
-        future: Future<'a>,
+        (future, weight): (Future<'a>, f64),
         channels: &[PredictedChannel],
         sampled: &SampledSoftmax,
         d_model: usize,
@@ -70,6 +72,7 @@ impl<'a> FutureHeads<'a> {
             future,
             whether,
             how_often,
+            weight: weight as f32,
             channels,
         })
     }
@@ -150,7 +153,7 @@ impl<'a> FutureHeads<'a> {
                 return head.loss(network, pooled, tables, targets, tape);
             }
         };
-        ops::weighted_sum(&losses, &[1.0], tape)
+        ops::weighted_sum(&losses, &[self.weight], tape)
     }
 
     fn task(&self, task: usize) -> Task {

@@ -74,7 +74,7 @@ pub use channel_tables::{ChannelTables, EmbeddingWidths};
 pub use encoder_artifact::{ArtifactConfig, CONFIG_FILE, WEIGHTS_FILE};
 pub use error::TrainError;
 pub use export_params::{ExportParams, Pooling, PredictParams};
-pub use finetune_params::{FinetuneParams, Freeze, RegressionLoss};
+pub use finetune_params::{FinetuneParams, Freeze, LossMean, RegressionLoss};
 pub use history::{History, HistoryRecord};
 pub use job::{Job, Training};
 
@@ -87,7 +87,9 @@ pub use optimizer_params::{GroupRates, IdRows, OptimizerParams};
 pub use pooled_features::PooledFeatures;
 pub use pooled_numbers::{PooledNumbers, events_and_snapshot};
 pub use predictions::PREDICTIONS_FILE;
-pub use pretrain_params::{DenseTarget, FutureParams, MaskMode, PretrainParams, SampledSoftmax};
+pub use pretrain_params::{
+    DenseTarget, FutureChoice, FutureParams, MaskMode, PretrainParams, SampledSoftmax,
+};
 pub use schedule::Decay;
 pub use sequence_encoder::{SequenceEncoder, SequenceSizes};
 pub use table_params::{MemorySize, TableParams, TableUpdates};

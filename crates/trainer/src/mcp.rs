@@ -68,7 +68,8 @@ impl<'a> MaskedChannelPrediction<'a> {
         let future = match &options.future {
             None => None,
             Some(params) => {
-                let (future, channels) = (Future::new(dataset, params)?, &options.masking.channels);
+                let future = (Future::new(dataset, params)?, params.weight);
+                let channels = &options.masking.channels;
                 let heads = FutureHeads::new(future, channels, sampled, d_model, builder)?;
                 Some(heads)
             }

@@ -8,7 +8,7 @@ use supermoe_nn::ops::NO_TARGET;
 use supermoe_nn::{Device, Error, Matrix, OwnedTape, Scalar, Tape, ops};
 
 use crate::error::TrainError;
-use crate::finetune_params::{Freeze, RegressionLoss};
+use crate::finetune_params::{Freeze, LossMean, RegressionLoss};
 use crate::labels::Labels;
 use crate::model::AuxiliaryLoss;
 use crate::model_input::{InputLayout, ModelInput};
@@ -38,6 +38,7 @@ pub struct MultiTaskOptions<'a> {
     pub labels: Labels<'a>,
     pub freeze: Freeze,
     pub regression: RegressionLoss,
+    pub loss_mean: LossMean,
     /// Samples that weights learn on, and those that are measured after an epoch.
     pub validation: ValidationHalves,
 }
@@ -128,6 +129,12 @@ pub fn weighted_tasks(tasks: &[Task], regression: RegressionLoss) -> Vec<Weighte
     tasks.iter().map(task).collect()
 }
 
+/// The share of samples that carry a label.
+fn labelled_share(labels: &[f32]) -> f32 {
+    let labelled = labels.iter().filter(|label| !label.is_nan()).count();
+    labelled as f32 / labels.len() as f32
+}
+
 /// NaN stays NaN.
 fn standardised(task: &Task, labels: &[f32]) -> Vec<f32> {
     let label = |&y: &f32| ((f64::from(y) - task.mean) / task.deviation) as f32;
@@ -186,7 +193,11 @@ impl<D: Device> Objective<D> for MultiTask<'_> {
         let mut losses = Vec::with_capacity(tasks.len());
         for &task in tasks {
             let (given, labels) = (&given[task], &batch.labels[task]);
-            let loss = self.task_loss(&self.tasks()[task], given, labels, tape)?;
+            let mut loss = self.task_loss(&self.tasks()[task], given, labels, tape)?;
+            if self.options.loss_mean == LossMean::Batch {
+                let share = labelled_share(labels);
+                loss = ops::sum(network.device(), &[(&loss, share)], tape)?;
+            }
             losses.push((task, loss));
         }
         let others = encoded.auxiliary.into_iter().map(AuxiliaryLoss::other);
@@ -253,5 +264,16 @@ impl<D: Device> Objective<D> for MultiTask<'_> {
             &batch.labels,
             tape,
         )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_over_the_batch_is_that_over_the_labelled_times_their_share() {
+        assert_eq!(labelled_share(&[1.0, f32::NAN, 0.0, f32::NAN]), 0.5);
+        assert_eq!(labelled_share(&[1.0, 0.0]), 1.0);
     }
 }

@@ -80,7 +80,7 @@ fn masked_channels<D: TrainingDevice>(
         sampled_softmax: params.sampled_softmax,
         d_model: params.training.d_model,
         seed: job.seed,
-        future: params.future.clone(),
+        future: params.future.params(),
         valid: part(dataset.split(Split::Valid), params.valid_samples),
     };
     let samples = job.samples()?;
@@ -117,7 +117,7 @@ fn own<D: TrainingDevice>(
             ),
         ));
     }
-    if params.future.is_some() {
+    if params.future.params().is_some() {
         return Err(TrainError::param(
             "future",
             format!(

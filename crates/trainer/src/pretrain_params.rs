@@ -55,7 +55,7 @@ impl Default for SampledSoftmax {
 }
 
 /// What is told of the time after a sample's snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FutureParams {
     /// How many snapshots of the training split ahead: whether the entity comes back before that snapshot,
@@ -65,6 +65,10 @@ pub struct FutureParams {
     /// The most steps after the snapshot whose predicted channels are told.
     #[schemars(range(min = 1))]
     pub steps: usize,
+    /// What the losses of whether and how often are multiplied by: they are few, and closer to what towers ask
+    /// than those of channels.
+    #[schemars(range(min = 0.0, max = 1000.0))]
+    pub weight: f64,
 }
 
 impl Default for FutureParams {
@@ -72,6 +76,34 @@ impl Default for FutureParams {
         FutureParams {
             snapshots: vec![1, 3],
             steps: 16,
+            weight: 10.0,
+        }
+    }
+}
+
+/// Whether what comes next is told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FutureChoice {
+    /// With the defaults, or not at all.
+    Switch(bool),
+    /// As these say.
+    Params(FutureParams),
+}
+
+impl Default for FutureChoice {
+    fn default() -> FutureChoice {
+        FutureChoice::Switch(false)
+    }
+}
+
+impl FutureChoice {
+    /// `None` where it is not told.
+    pub fn params(&self) -> Option<FutureParams> {
+        match self {
+            FutureChoice::Switch(false) => None,
+            FutureChoice::Switch(true) => Some(FutureParams::default()),
+            FutureChoice::Params(params) => Some(params.clone()),
         }
     }
 }
@@ -104,12 +136,12 @@ pub struct PretrainParams {
     /// `{ gradnorm: { interval: 20 } }`, `{ dwa: { window: 100 } }`.
     #[serde(default)]
     pub weighting: PretrainWeighting,
-    /// Also learn to tell what comes next, from the sequence pooled as in fine-tuning: `future: {}` with the
-    /// defaults, or `future: { snapshots: [1, 3], steps: 16 }`. Whether and how often the entity comes back,
+    /// Also learn to tell what comes next, from the sequence pooled as in fine-tuning: `future: true` with the
+    /// defaults, or `future: { snapshots: [1, 3], steps: 16, weight: 10 }`. Whether and how often the entity comes back,
     /// and the predicted channels of the steps that follow, as the later snapshots of the training split show
-    /// them; no label is looked at. null: the masked channels alone.
+    /// them; no label is looked at.
     #[serde(default)]
-    pub future: Option<FutureParams>,
+    pub future: FutureChoice,
     /// The most validation sequences that the heads are measured on after an epoch.
     #[serde(default = "default_valid_samples")]
     pub valid_samples: usize,
@@ -145,7 +177,8 @@ impl FutureParams {
                 ));
             }
         }
-        at_least_one("future.steps", self.steps as u64)
+        at_least_one("future.steps", self.steps as u64)?;
+        in_range("future.weight", self.weight, 0.0, 1000.0)
     }
 }
 
@@ -171,7 +204,7 @@ impl PretrainParams {
             "sampled_softmax.samples",
             self.sampled_softmax.samples as u64,
         )?;
-        if let Some(future) = &self.future {
+        if let Some(future) = self.future.params() {
             future.check()?;
         }
         self.weighting.method().check()?;

@@ -12,7 +12,7 @@ use super::descent::{StepPlace, TrainingStep};
 use super::halves::ValidationHalves;
 use super::params::MethodParams;
 use super::{Weighting, Whole};
-use crate::finetune_params::{Freeze, RegressionLoss};
+use crate::finetune_params::{Freeze, LossMean, RegressionLoss};
 use crate::labels::Labels;
 use crate::model::{AuxiliaryLoss, Encoded, Encoder, Representation};
 use crate::model_input::{InputLayout, ModelInput};
@@ -84,6 +84,7 @@ impl<'a> Toy<'a> {
             labels: Labels::own(dataset, vec![0, 1]),
             freeze: Freeze::None,
             regression: RegressionLoss::Huber,
+            loss_mean: LossMean::Labelled,
             validation: ValidationHalves::of(dataset),
         };
         let layout = InputLayout::new(dataset.schema());

@@ -42,7 +42,7 @@ impl ModelKind for SuperMoe {
             layers: params.layers,
             heads: params.heads,
             d_ff: params.d_ff,
-            ffns: 2,
+            ffns: params.feed_forwards,
             experts: params.experts,
             attention_experts: params.attention_experts,
             moe: MoeOptions {

@@ -14,6 +14,9 @@ pub struct SuperMoeParams {
     /// Attention heads; a divisor of `d_model`.
     #[schemars(range(min = 1, max = 256))]
     pub heads: usize,
+    /// Feed-forward mixtures of a block, one after the other.
+    #[schemars(range(min = 1, max = 16))]
+    pub feed_forwards: usize,
     /// Inner width of an expert.
     #[schemars(range(min = 1, max = 65536))]
     pub d_ff: usize,
@@ -49,6 +52,7 @@ impl Default for SuperMoeParams {
         SuperMoeParams {
             layers: 2,
             heads: 4,
+            feed_forwards: 2,
             d_ff: 128,
             experts: 4,
             top_k: 1,
@@ -68,6 +72,7 @@ impl SuperMoeParams {
         size_checks::positive(&[
             ("layers", self.layers),
             ("heads", self.heads),
+            ("feed_forwards", self.feed_forwards),
             ("d_ff", self.d_ff),
             ("experts", self.experts),
             ("attention_experts", self.attention_experts),
