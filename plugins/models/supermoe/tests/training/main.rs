@@ -5,6 +5,7 @@ mod golden;
 mod heads;
 mod kinds;
 mod learning;
+mod parts;
 mod pooling;
 mod refusals;
 mod resume;
