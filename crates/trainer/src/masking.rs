@@ -48,7 +48,7 @@ enum Action {
 impl Masking {
     /// # Errors
     /// A name that is no channel, a channel of the snapshot or the entity, a running total, a dense
-    /// channel with one value alone.
+    /// channel without quantiles that is to be told by its bucket.
     pub fn new(
         schema: &Schema,
         predict: &[String],

@@ -58,7 +58,7 @@ pub enum Value {
 ///
 /// # Errors
 /// A name that is no channel, a channel of the snapshot or the entity, a running total, a dense
-/// channel with one value alone.
+/// channel without quantiles that is to be told by its bucket.
 pub fn place_of(schema: &Schema, name: &str, dense: DenseTarget) -> Result<Place, TrainError> {
     let refuse = |reason: String| Err(TrainError::param("predict", reason));
     let Some(index) = schema.channel(name) else {
@@ -97,9 +97,10 @@ pub fn place_of(schema: &Schema, name: &str, dense: DenseTarget) -> Result<Place
             hashed: channel.hash_buckets > 0,
         });
     }
-    if channel.quantiles.is_empty() {
+    if channel.quantiles.is_empty() && dense == DenseTarget::Buckets {
         return refuse(format!(
-            "`{name}` has one value in the training samples: there is nothing to predict"
+            "nearly all values of `{name}` in the training samples are the same, so there are no buckets to tell \
+             apart; leave it out, or set `dense: squared`"
         ));
     }
     let columns = schema.dense_columns();
@@ -161,7 +162,8 @@ mod tests {
         );
         assert_eq!(
             refusal(&schema, "amount"),
-            "`predict`: `amount` has one value in the training samples: there is nothing to predict"
+            "`predict`: nearly all values of `amount` in the training samples are the same, so there are no buckets to \
+             tell apart; leave it out, or set `dense: squared`"
         );
         assert!(refusal(&schema, "city").ends_with("it can be one of product, amount, recency"));
     }
