@@ -7,11 +7,13 @@
 mod card;
 mod check;
 mod dataset;
+pub mod embedding_table;
 mod error;
 pub mod layout;
 mod newest;
 mod pack;
 mod parquet_file;
+pub mod parquet_table;
 mod read;
 mod schema;
 mod stable_hash;

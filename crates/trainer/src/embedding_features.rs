@@ -2,14 +2,12 @@
 //! snapshot step of a sample beside its own aggregates.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, TimestampMillisecondType};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use supermoe_channels::{Aggregate, Dataset, SampleId, Split};
+use supermoe_channels::embedding_table::{EMBEDDINGS_FILE, EmbeddingTable};
+use supermoe_channels::{Aggregate, Dataset, DatasetError, SampleId, Split};
 
-use crate::embeddings::EMBEDDINGS_FILE;
 use crate::error::TrainError;
 
 /// Samples without an embedding that a message names.
@@ -26,11 +24,9 @@ pub fn with_embeddings(dataset: Dataset, folder: &Path) -> Result<Dataset, Train
     let embeddings = Embeddings::read(folder)?;
     let rows = embeddings.rows_of(&dataset)?;
     let training = dataset.split(Split::Train);
-    let columns = (0..embeddings.width).map(|column| {
-        let values: Vec<f32> = rows
-            .iter()
-            .map(|row| embeddings.values[row * embeddings.width + column])
-            .collect();
+    let table = &embeddings.table;
+    let columns = (0..table.width).map(|column| {
+        let values: Vec<f32> = rows.iter().map(|&row| table.row(row)[column]).collect();
         (aggregate(column, &values, &training), values)
     });
     let columns = columns.collect();
@@ -52,88 +48,38 @@ fn aggregate(column: usize, values: &[f32], training: &[SampleId]) -> Aggregate 
 
 /// What an artifact holds.
 struct Embeddings {
+    table: EmbeddingTable,
     /// By entity and snapshot: the row.
-    rows: HashMap<(String, i64), usize>,
-    width: usize,
-    /// Row-major [rows, width], all finite.
-    values: Vec<f32>,
+    rows: HashMap<(Arc<str>, i64), usize>,
 }
 
 impl Embeddings {
     fn read(folder: &Path) -> Result<Embeddings, TrainError> {
-        let path = folder.join(EMBEDDINGS_FILE);
-        let file = std::fs::File::open(&path).map_err(TrainError::io(&path))?;
-        let mut read = Embeddings {
-            rows: HashMap::new(),
-            width: 0,
-            values: Vec::new(),
+        let refuse = |reason| TrainError::Embeddings {
+            path: folder.join(EMBEDDINGS_FILE),
+            reason,
         };
-        let batches = ParquetRecordBatchReaderBuilder::try_new(file)
-            .and_then(ParquetRecordBatchReaderBuilder::build)
-            .map_err(|error| refuse(&path, error.to_string()))?;
-        for batch in batches {
-            let batch = batch.map_err(|error| refuse(&path, error.to_string()))?;
-            read.take_in(&batch)
-                .map_err(|reason| refuse(&path, reason))?;
-        }
-        if read.width == 0 {
-            return Err(refuse(&path, "it has no embeddings".to_owned()));
-        }
-        Ok(read)
-    }
-
-    fn take_in(&mut self, batch: &RecordBatch) -> Result<(), String> {
-        let entities = column(batch, "entity", |of| *of == DataType::Utf8)?;
-        let snapshots = column(batch, "snapshot", |of| {
-            matches!(
-                of,
-                DataType::Timestamp(arrow::datatypes::TimeUnit::Millisecond, _)
-            )
+        let table = EmbeddingTable::read(folder).map_err(|error| match error {
+            DatasetError::Io { path, source, .. } => TrainError::io(&path)(source),
+            DatasetError::Malformed { problem, .. } => refuse(problem),
+            other => refuse(other.to_string()),
         })?;
-        let lists = column(
-            batch,
-            "embedding",
-            |of| matches!(of, DataType::List(item) | DataType::FixedSizeList(item, _) if *item.data_type() == DataType::Float32),
-        )?;
-        let entities = entities.as_string::<i32>();
-        let snapshots = snapshots.as_primitive::<TimestampMillisecondType>();
-        for row in 0..batch.num_rows() {
-            let entity = entities.value(row);
-            let list = match lists.as_list_opt::<i32>() {
-                Some(lists) => lists.value(row),
-                None => lists.as_fixed_size_list().value(row),
-            };
-            let values = list.as_primitive::<Float32Type>().values();
-            if self.width == 0 {
-                self.width = values.len();
+        let mut rows = HashMap::with_capacity(table.samples.len());
+        for (row, sample) in table.samples.iter().enumerate() {
+            if rows.insert(sample.clone(), row).is_some() {
+                let entity = &sample.0;
+                let reason = format!("entity {entity} has two embeddings at one snapshot");
+                return Err(refuse(reason));
             }
-            if values.len() != self.width {
-                let (found, others) = (values.len(), self.width);
-                return Err(format!(
-                    "the embedding of entity {entity} has {found} numbers, and others have {others}"
-                ));
-            }
-            if list.null_count() > 0 || values.iter().any(|value| !value.is_finite()) {
-                return Err(format!(
-                    "the embedding of entity {entity} holds NULL, NaN or infinity"
-                ));
-            }
-            let key = (entity.to_owned(), snapshots.value(row));
-            if self.rows.insert(key, self.rows.len()).is_some() {
-                return Err(format!(
-                    "entity {entity} has two embeddings at one snapshot"
-                ));
-            }
-            self.values.extend_from_slice(values);
         }
-        Ok(())
+        Ok(Embeddings { table, rows })
     }
 
     /// By sample of the dataset: its row here.
     fn rows_of(&self, dataset: &Dataset) -> Result<Vec<usize>, TrainError> {
         let (mut rows, mut missing) = (Vec::with_capacity(dataset.len()), Vec::new());
         for id in (0..dataset.len() as u32).map(SampleId) {
-            let key = (dataset.entity(id).to_owned(), dataset.snapshot_ms(id));
+            let key = (dataset.entity(id).into(), dataset.snapshot_ms(id));
             match self.rows.get(&key) {
                 Some(&row) => rows.push(row),
                 None => missing.push(id),
@@ -160,33 +106,6 @@ impl Embeddings {
                 dataset.len()
             ),
         })
-    }
-}
-
-fn column<'a>(
-    batch: &'a RecordBatch,
-    name: &str,
-    fits: impl Fn(&DataType) -> bool,
-) -> Result<&'a ArrayRef, String> {
-    let column = batch
-        .column_by_name(name)
-        .ok_or_else(|| format!("it has no column `{name}`"))?;
-    if !fits(column.data_type()) {
-        return Err(format!(
-            "the column `{name}` is {}, not as `export` writes it",
-            column.data_type()
-        ));
-    }
-    if column.null_count() > 0 {
-        return Err(format!("the column `{name}` holds NULL"));
-    }
-    Ok(column)
-}
-
-fn refuse(path: &Path, reason: String) -> TrainError {
-    TrainError::Embeddings {
-        path: PathBuf::from(path),
-        reason,
     }
 }
 

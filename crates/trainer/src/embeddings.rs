@@ -15,13 +15,12 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 use serde::Serialize;
+use supermoe_channels::embedding_table::EMBEDDINGS_FILE;
 use supermoe_channels::{Dataset, SampleId};
 
 use crate::error::TrainError;
 use crate::export_params::Pooling;
 
-/// entity, snapshot, split, embedding.
-pub(crate) const EMBEDDINGS_FILE: &str = "embeddings.parquet";
 /// The embeddings alone. [n, d]
 const NPY_FILE: &str = "embeddings.npy";
 /// What they are.

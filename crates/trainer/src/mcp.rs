@@ -1,5 +1,6 @@
 //! Masked channel prediction's learning side: a head for every predicted channel (eq. 1 to 3).
 
+use rand_chacha::ChaCha8Rng;
 use supermoe_channels::{Dataset, SampleId};
 use supermoe_nn::{Device, OwnedTape, ops};
 
@@ -39,6 +40,7 @@ pub struct McpBatch {
     input: ModelInput,
     /// By head.
     targets: Vec<HeadBatch>,
+    /// In training alone: nothing of the future is measured on validation.
     future: Option<FutureBatch>,
 }
 
@@ -95,19 +97,16 @@ impl<'a> MaskedChannelPrediction<'a> {
     fn masked(
         &self,
         samples: &[SampleId],
-        purpose: Purpose,
-        epoch: u64,
-        step: u64,
+        random: &mut ChaCha8Rng,
     ) -> Result<McpBatch, TrainError> {
-        let mut random = stream(self.seed, purpose, epoch, step);
-        let masked = self.masking.apply(self.dataset.pack(samples), &mut random);
+        let masked = self.masking.apply(self.dataset.pack(samples), random);
         let targets = self.heads.iter().zip(masked.targets);
         Ok(McpBatch {
             input: self.layout.input(&masked.batch, &masked.hidden)?,
             targets: targets
-                .map(|(head, targets)| head.batch(targets, &mut random))
+                .map(|(head, targets)| head.batch(targets, random))
                 .collect(),
-            future: (self.future.as_ref()).map(|heads| heads.batch(samples, &mut random)),
+            future: None,
         })
     }
 
@@ -146,7 +145,11 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
     type Batch = McpBatch;
 
     fn collate(&self, samples: &[SampleId], epoch: u64, step: u64) -> Result<McpBatch, TrainError> {
-        self.masked(samples, Purpose::Mask, epoch, step)
+        let mut random = stream(self.seed, Purpose::Mask, epoch, step);
+        let mut batch = self.masked(samples, &mut random)?;
+        let future = self.future.as_ref();
+        batch.future = future.map(|heads| heads.batch(samples, &mut random));
+        Ok(batch)
     }
 
     fn input<'b>(&self, batch: &'b McpBatch) -> &'b ModelInput {
@@ -234,7 +237,8 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
         let mut tallies = vec![Tally::default(); self.heads.len()];
         in_batches(self.dataset, &self.valid, monitor, |batch| {
             // The same masks in every epoch, so that epochs can be compared.
-            let batch = self.masked(&batch.samples, Purpose::ValidationMask, 0, batch.number)?;
+            let mut random = stream(self.seed, Purpose::ValidationMask, 0, batch.number);
+            let batch = self.masked(&batch.samples, &mut random)?;
             let encoded = network.infer(&batch.input)?;
             let steps = encoded.steps()?;
             let heads = self.heads.iter().zip(&batch.targets).zip(&mut tallies);

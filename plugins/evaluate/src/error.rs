@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use supermoe_channels::DatasetError;
+
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluateError {
     #[error(
@@ -35,7 +37,7 @@ pub enum EvaluateError {
     )]
     NoDatasetForSegments,
     #[error(transparent)]
-    Dataset(#[from] supermoe_channels::DatasetError),
+    Dataset(#[from] DatasetError),
     /// The embeddings are not those of the dataset, or not enough for a probe.
     #[error("{cell}: {problem}")]
     Embeddings { cell: String, problem: String },
@@ -72,4 +74,23 @@ pub enum EvaluateError {
         task: String,
         problem: String,
     },
+}
+
+impl EvaluateError {
+    /// What is wrong with a table of predictions or embeddings: their files are no part of a dataset.
+    pub fn of_table(error: DatasetError) -> EvaluateError {
+        match error {
+            DatasetError::Io {
+                action,
+                path,
+                source,
+            } => EvaluateError::Io {
+                action,
+                path,
+                source,
+            },
+            DatasetError::Malformed { path, problem } => EvaluateError::Malformed { path, problem },
+            other => EvaluateError::Dataset(other),
+        }
+    }
 }

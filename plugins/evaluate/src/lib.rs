@@ -16,7 +16,6 @@ mod json_text;
 mod linear_probe;
 mod markdown;
 mod params;
-mod parquet_table;
 mod plugin;
 mod predictions;
 mod probe;

@@ -9,14 +9,14 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, TimestampMillisecondType};
 use indexmap::IndexMap;
 use serde_json::Value;
+use supermoe_channels::parquet_table::{
+    SNAPSHOT_TYPE, TakeIn, column_of, malformed, read, texts, texts_or_null,
+};
 use supermoe_channels::{Split, TaskKind};
 use supermoe_metrics::LARGEST_NUMBER;
 
 use crate::cell::{Cell, Column, Sample, Source, TaskPredictions};
 use crate::error::EvaluateError;
-use crate::parquet_table::{
-    SNAPSHOT_TYPE, TakeIn, column_of, malformed, read, texts, texts_or_null,
-};
 
 /// The file within the artifact.
 pub const PREDICTIONS_FILE: &str = "predictions.parquet";
@@ -33,9 +33,10 @@ pub fn read_predictions(
     matrix: IndexMap<String, Value>,
 ) -> Result<Cell, EvaluateError> {
     let path = artifact.join(PREDICTIONS_FILE);
-    let rows: Rows = read(&path)?;
+    let rows: Rows = read(&path).map_err(EvaluateError::of_table)?;
+    let damaged = |problem| EvaluateError::of_table(malformed(&path, problem));
     if rows.count == 0 {
-        return Err(malformed(&path, "it has no rows".to_owned()));
+        return Err(damaged("it has no rows".to_owned()));
     }
     let mut cell = Cell {
         source: Source::Predictions,
@@ -49,7 +50,7 @@ pub fn read_predictions(
         let kind = rows.kinds.get(&name).copied();
         let predictions = task
             .finish(kind)
-            .map_err(|problem| malformed(&path, problem.of(&name)))?;
+            .map_err(|problem| damaged(problem.of(&name)))?;
         cell.tasks.insert(name, predictions);
     }
     if cell.tasks.is_empty() {

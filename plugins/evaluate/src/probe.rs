@@ -74,11 +74,11 @@ impl Splits {
         test.sort_by(|a, b| a.0.cmp(&b.0));
         let scale = Scale::of(embeddings, &train);
         let features = |rows: &mut dyn Iterator<Item = usize>| -> Vec<f64> {
-            rows.flat_map(|row| scale.apply(embeddings.row(row)))
+            rows.flat_map(|row| scale.apply(embeddings.table.row(row)))
                 .collect()
         };
         Ok(Splits {
-            width: embeddings.width,
+            width: embeddings.table.width,
             train_features: features(&mut train.iter().map(|(_, row)| *row)),
             test_features: features(&mut test.iter().map(|(_, _, row)| *row)),
             train: train.into_iter().map(|(id, _)| id).collect(),
@@ -181,8 +181,8 @@ impl Splits {
 
 /// Where each sample's embedding stands.
 fn rows_by_sample(embeddings: &Embeddings) -> Result<HashMap<(&str, i64), usize>, String> {
-    let mut rows = HashMap::with_capacity(embeddings.samples.len());
-    for (row, (entity, snapshot)) in embeddings.samples.iter().enumerate() {
+    let mut rows = HashMap::with_capacity(embeddings.table.samples.len());
+    for (row, (entity, snapshot)) in embeddings.table.samples.iter().enumerate() {
         if rows.insert((&**entity, *snapshot), row).is_some() {
             let day = date(*snapshot);
             return Err(format!("entity {entity} stands twice at {day}"));
@@ -226,9 +226,9 @@ impl Scale {
     fn of(embeddings: &Embeddings, train: &[(SampleId, usize)]) -> Scale {
         let count = train.len() as f64;
         let sum_by_number = |of: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
-            let mut sums = vec![0.0; embeddings.width];
+            let mut sums = vec![0.0; embeddings.table.width];
             for (_, row) in train {
-                let row = embeddings.row(*row).iter().enumerate();
+                let row = embeddings.table.row(*row).iter().enumerate();
                 row.for_each(|(i, x)| sums[i] += of(i, f64::from(*x)));
             }
             sums.into_iter().map(|sum| sum / count).collect()

@@ -1,3 +1,5 @@
+//! Shards, late updates and files give the same rows as one table in memory does.
+
 use super::*;
 use crate::{Cpu, read};
 

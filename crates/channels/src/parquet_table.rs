@@ -1,4 +1,5 @@
-//! Reads a Parquet table that others wrote: row by row batch, and columns of the expected type.
+//! Reads a Parquet table that others wrote, such as predictions or embeddings: batch by batch, and columns of
+//! the expected type.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +10,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 
-use crate::error::EvaluateError;
+use crate::error::DatasetError;
 
 /// The type of the column `snapshot`.
 pub const SNAPSHOT_TYPE: DataType = DataType::Timestamp(TimeUnit::Millisecond, None);
@@ -23,7 +24,7 @@ pub trait TakeIn: Default {
 
 /// # Errors
 /// A missing or damaged file, and what `T` does not take.
-pub fn read<T: TakeIn>(path: &Path) -> Result<T, EvaluateError> {
+pub fn read<T: TakeIn>(path: &Path) -> Result<T, DatasetError> {
     // The Parquet reader asserts some of what a damaged file may say of itself.
     let read = catch_unwind(AssertUnwindSafe(|| decode(path)));
     read.unwrap_or_else(|_| {
@@ -33,15 +34,15 @@ pub fn read<T: TakeIn>(path: &Path) -> Result<T, EvaluateError> {
 }
 
 /// The file, and what is wrong with it.
-pub fn malformed(path: &Path, problem: String) -> EvaluateError {
-    EvaluateError::Malformed {
+pub fn malformed(path: &Path, problem: String) -> DatasetError {
+    DatasetError::Malformed {
         path: path.to_owned(),
         problem,
     }
 }
 
-fn decode<T: TakeIn>(path: &Path) -> Result<T, EvaluateError> {
-    let file = File::open(path).map_err(|source| EvaluateError::Io {
+fn decode<T: TakeIn>(path: &Path) -> Result<T, DatasetError> {
+    let file = File::open(path).map_err(|source| DatasetError::Io {
         action: "open",
         path: path.to_owned(),
         source,
@@ -70,12 +71,14 @@ fn decode<T: TakeIn>(path: &Path) -> Result<T, EvaluateError> {
     Ok(table)
 }
 
+/// The column of this name, of any type.
 pub fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, String> {
     batch
         .column_by_name(name)
         .ok_or_else(|| format!("it has no column `{name}`"))
 }
 
+/// The column of this name, which has to be of this type.
 pub fn column_of<'a>(
     batch: &'a RecordBatch,
     name: &str,
@@ -91,6 +94,7 @@ pub fn column_of<'a>(
     Ok(column)
 }
 
+/// A column of text without NULLs.
 pub fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {
     let texts = texts_or_null(batch, name)?;
     if texts.null_count() > 0 {
@@ -99,6 +103,7 @@ pub fn texts(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {
     Ok(texts)
 }
 
+/// A column of text; a column of NULLs alone is one too.
 pub fn texts_or_null(batch: &RecordBatch, name: &str) -> Result<StringArray, String> {
     let column = column(batch, name)?;
     let is_text = matches!(
