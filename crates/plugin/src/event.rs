@@ -32,6 +32,19 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// What is warned of, where this is a warning.
+    pub fn as_warning(&self) -> Option<&str> {
+        match self {
+            Event::Log {
+                level: LogLevel::Warn,
+                message,
+            } => Some(message),
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
     pub done: u64,

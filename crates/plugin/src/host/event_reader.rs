@@ -280,16 +280,7 @@ mod tests {
     }
 
     fn warnings(events: &[Event]) -> Vec<&str> {
-        events
-            .iter()
-            .filter_map(|event| match event {
-                Event::Log {
-                    level: LogLevel::Warn,
-                    message,
-                } => Some(message.as_str()),
-                _ => None,
-            })
-            .collect()
+        events.iter().filter_map(Event::as_warning).collect()
     }
 
     #[test]

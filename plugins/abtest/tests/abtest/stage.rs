@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_json::{Value, json};
 use supermoe_abtest::plugin;
-use supermoe_plugin::event::{Event, LogLevel};
+use supermoe_plugin::event::Event;
 use supermoe_plugin::ports::PortType;
 use supermoe_plugin::request::{InputArtifact, Request};
 use supermoe_plugin::sdk::{Context, EventWriter};
@@ -100,14 +100,7 @@ impl Run {
     }
 
     pub fn warnings(&self) -> Vec<&str> {
-        let warnings = self.events.iter().filter_map(|event| match event {
-            Event::Log {
-                level: LogLevel::Warn,
-                message,
-            } => Some(message.as_str()),
-            _ => None,
-        });
-        warnings.collect()
+        self.events.iter().filter_map(Event::as_warning).collect()
     }
 
     pub fn metrics(&self) -> Vec<String> {

@@ -16,7 +16,7 @@ use parquet::file::properties::WriterProperties;
 use serde_json::{Map, Value};
 use supermoe_channels::Dataset;
 use supermoe_evaluate::plugin;
-use supermoe_plugin::event::{Event, LogLevel};
+use supermoe_plugin::event::Event;
 use supermoe_plugin::ports::PortType;
 use supermoe_plugin::request::{InputArtifact, Request};
 use supermoe_plugin::sdk::{Context, EventWriter};
@@ -215,14 +215,7 @@ impl Run {
     }
 
     pub fn warnings(&self) -> Vec<&str> {
-        let warnings = self.events.iter().filter_map(|event| match event {
-            Event::Log {
-                level: LogLevel::Warn,
-                message,
-            } => Some(message.as_str()),
-            _ => None,
-        });
-        warnings.collect()
+        self.events.iter().filter_map(Event::as_warning).collect()
     }
 
     pub fn error(&self) -> &str {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 use supermoe_channels::Dataset;
-use supermoe_plugin::event::{Event, LogLevel};
+use supermoe_plugin::event::Event;
 use supermoe_plugin::request::{InputArtifact, Request};
 use supermoe_plugin::sdk::{BuiltIn, Context, EventWriter};
 use supermoe_trainer::{ModelFactory, plugins};
@@ -173,14 +173,7 @@ impl Run {
     }
 
     pub fn warnings(&self) -> Vec<&str> {
-        let warnings = self.events.iter().filter_map(|event| match event {
-            Event::Log {
-                level: LogLevel::Warn,
-                message,
-            } => Some(message.as_str()),
-            _ => None,
-        });
-        warnings.collect()
+        self.events.iter().filter_map(Event::as_warning).collect()
     }
 }
 
