@@ -26,7 +26,8 @@ impl<'a> EventLog<'a> {
         EventLog {
             sink,
             journal,
-            held: Some(Vec::new()),
+            // Where nothing changed, every cell ends before the journal is open.
+            held: Some(Vec::with_capacity(cells + 1)),
             records,
         }
     }

@@ -345,9 +345,9 @@ async fn conclude(
     record.counts = counts;
     record.finish(finished);
     let stages = dispatch.log.take_records();
-    // The record is large for large workflows; what it replaces goes first.
+    // The record is large for large workflows: what it replaces goes first, and it stays where it is.
     drop(dispatch);
-    record.stages.extend(stages.into_iter().flatten());
+    record.stages = stages.into_iter().flatten().collect();
     record
 }
 

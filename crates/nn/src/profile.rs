@@ -14,6 +14,10 @@ use crate::ops::products;
 static ENABLED: AtomicBool = AtomicBool::new(false);
 static MULTIPLIED: AtomicU64 = AtomicU64::new(0);
 static SPENT: Mutex<BTreeMap<&'static str, Spent>> = Mutex::new(BTreeMap::new());
+static BATCHES: Mutex<Batches> = Mutex::new(Batches {
+    made: Duration::ZERO,
+    waited: Duration::ZERO,
+});
 
 /// What one kind of operation has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -35,11 +39,22 @@ impl Spent {
     }
 }
 
+/// What the batches of a training have cost so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Batches {
+    /// Time that another thread took to make them, beside the steps.
+    pub made: Duration,
+    /// Time that steps waited for them.
+    pub waited: Duration,
+}
+
 /// What was measured, as a table.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// By operation.
     pub spent: BTreeMap<&'static str, Spent>,
+    /// Batches.
+    pub batches: Batches,
     /// Time from the beginning to the end.
     pub wall: Duration,
     /// See [`sgemm_rate`].
@@ -52,6 +67,7 @@ pub struct Measuring(Instant);
 /// Begins to measure, from nothing.
 pub fn enable() -> Measuring {
     spent().clear();
+    *batches() = Batches::default();
     ENABLED.store(true, Ordering::Relaxed);
     Measuring(Instant::now())
 }
@@ -63,14 +79,15 @@ impl Measuring {
         Profile {
             wall: self.0.elapsed(),
             spent: std::mem::take(&mut *spent()),
+            batches: std::mem::take(&mut *batches()),
             sgemm_rate: sgemm_rate(),
         }
     }
 }
 
 impl std::fmt::Display for Profile {
-    /// The costliest operation first; the last line is what no operation has: batches, the optimizer,
-    /// copies, the loop itself.
+    /// The costliest operation first; `everything else` is what no operation has: waiting for batches, the
+    /// optimizer, copies, the loop itself.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let wall = self.wall.as_secs_f64();
         let rate = |spent: &Spent| spent.operations as f64 / spent.total().as_secs_f64();
@@ -109,6 +126,16 @@ impl std::fmt::Display for Profile {
             "",
             100.0 * rest / wall
         )?;
+        let (made, waited) = (
+            self.batches.made.as_secs_f64(),
+            self.batches.waited.as_secs_f64(),
+        );
+        writeln!(
+            f,
+            "batches: {made:.3} s on another thread ({:.1} %), {waited:.3} s waited for ({:.1} %)",
+            100.0 * made / wall,
+            100.0 * waited / wall
+        )?;
         write!(
             f,
             "{wall:.3} s in all; sgemm reaches {:.1} GFLOP/s here",
@@ -124,6 +151,29 @@ pub fn is_enabled() -> bool {
 
 fn spent() -> std::sync::MutexGuard<'static, BTreeMap<&'static str, Spent>> {
     SPENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn batches() -> std::sync::MutexGuard<'static, Batches> {
+    BATCHES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs `make`, which makes a batch beside the steps.
+pub fn making_a_batch<T>(make: impl FnOnce() -> T) -> T {
+    booked(make, |batches, duration| batches.made += duration)
+}
+
+/// Runs `wait`, in which a step waits for its batch.
+pub fn waiting_for_a_batch<T>(wait: impl FnOnce() -> T) -> T {
+    booked(wait, |batches, duration| batches.waited += duration)
+}
+
+fn booked<T>(work: impl FnOnce() -> T, book: impl FnOnce(&mut Batches, Duration)) -> T {
+    let began = is_enabled().then(Instant::now);
+    let result = work();
+    if let Some(began) = began {
+        book(&mut batches(), began.elapsed());
+    }
+    result
 }
 
 /// A product of these sizes was computed.
@@ -229,6 +279,8 @@ mod tests {
         let y = ops::linear(&x, &w, None, &mut tape).unwrap();
         let loss = ops::cross_entropy(&y, &[1; 20], &mut tape).unwrap();
         ops::backward(loss, tape).unwrap();
+        let made = making_a_batch(|| std::hint::black_box(vec![1.0; 10_000]));
+        assert_eq!(waiting_for_a_batch(|| made.len()), 10_000);
         let profile = measuring.finish();
         let spent = &profile.spent;
         // Other tests of this process may run meanwhile, and are booked too.
@@ -237,6 +289,7 @@ mod tests {
         assert!(linear.forward > Duration::ZERO && linear.backward > Duration::ZERO);
         assert!(spent["cross_entropy"].backward > Duration::ZERO);
         assert!(profile.sgemm_rate > 1e6);
+        assert!(profile.batches.made > Duration::ZERO && profile.batches.waited > Duration::ZERO);
         let table = profile.to_string();
         let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
         assert_eq!(first(&table).as_deref(), Some("operation"));

@@ -134,6 +134,7 @@ impl Model {
             experts: 4,
             attention_experts,
             ffns: 2,
+            jitter: 0.0,
             moe: MoeOptions::default(),
             dropout: 0.0,
             positions: peer.shape("weight.position")[0],

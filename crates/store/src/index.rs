@@ -172,12 +172,16 @@ impl Batch<'_> {
     pub(crate) fn latest_with(&self, prefix: &str) -> Vec<(String, IndexedResult)> {
         let mut keys = match &self.tables {
             Some(tables) => tables.latest_with(prefix),
-            None => HashMap::new(),
+            None => Vec::new(),
         };
-        for (identity, key) in &self.index.learned().latest {
-            if identity.starts_with(prefix) {
-                keys.insert(identity.clone(), *key);
-            }
+        {
+            // What was learned since is newer than what the file says.
+            let newer = &self.index.learned().latest;
+            keys.retain(|(identity, _)| !newer.contains_key(identity));
+            let newer = newer
+                .iter()
+                .filter(|(identity, _)| identity.starts_with(prefix));
+            keys.extend(newer.map(|(identity, key)| (identity.clone(), *key)));
         }
         let (identities, keys): (Vec<String>, Vec<StageKey>) = keys.into_iter().unzip();
         let results = self.results(&keys);
@@ -289,17 +293,17 @@ impl Tables {
         Some(StageKey::new(Digest::from_bytes(*read.ok()??.value())))
     }
 
-    fn latest_with(&self, prefix: &str) -> HashMap<String, StageKey> {
+    fn latest_with(&self, prefix: &str) -> Vec<(String, StageKey)> {
         let read = guarded(|| {
             let say = |error: redb::StorageError| error.to_string();
-            let mut found = HashMap::new();
+            let mut found = Vec::new();
             for entry in self.latest.range(prefix..).map_err(say)? {
                 let (identity, key) = entry.map_err(say)?;
                 if !identity.value().starts_with(prefix) {
                     break;
                 }
                 let key = StageKey::new(Digest::from_bytes(*key.value()));
-                found.insert(identity.value().to_owned(), key);
+                found.push((identity.value().to_owned(), key));
             }
             Ok(found)
         });

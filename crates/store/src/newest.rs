@@ -126,6 +126,7 @@ impl Inner {
         batch: &Batch<'_>,
     ) -> Look {
         let mut look = Look::default();
+        look.whole.reserve(results.size_hint().0);
         let folder = (!self.is_remote())
             .then(|| self.local.open().ok())
             .flatten();

@@ -22,7 +22,7 @@ const UNFINISHED: &str = "unfinished";
 const STATE_FILE: &str = "state.json";
 const WEIGHTS_FILE: &str = "weights.safetensors";
 const OPTIMIZER_FILE: &str = "optimizer.safetensors";
-const BEST_FILE: &str = "best.safetensors";
+const KEPT_FILE: &str = "kept.safetensors";
 
 /// Where training is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -51,7 +51,10 @@ pub struct Progress {
     pub history: History,
     /// The best epoch and its score.
     pub best_score: Option<(u64, f64)>,
-    pub best: Option<Weights>,
+    /// The weights that are to be kept so far, where those are not the newest.
+    pub kept: Option<Weights>,
+    /// How many weights `kept` is the mean of, with `keep: average`.
+    pub averaged: u64,
 }
 
 /// `state.json`. Floating-point numbers are kept as bits: text would have to round.
@@ -60,7 +63,8 @@ struct State {
     job: String,
     position: Position,
     best_score: Option<(u64, u64)>,
-    has_best: bool,
+    has_kept: bool,
+    averaged: u64,
     history: String,
     window: BTreeMap<String, (u64, u64)>,
     expert_rows: BTreeMap<String, Vec<u64>>,
@@ -85,10 +89,10 @@ pub fn save<D: Device>(
     fs::create_dir_all(&unfinished).map_err(TrainError::io(&unfinished))?;
     network.write(&unfinished.join(WEIGHTS_FILE), WeightSet::All)?;
     optimizer.save(&unfinished.join(OPTIMIZER_FILE), &network.tables())?;
-    if let Some(best) = &progress.best {
+    if let Some(kept) = &progress.kept {
         let current = network.snapshot()?;
-        network.restore(best)?;
-        let written = network.write(&unfinished.join(BEST_FILE), WeightSet::All);
+        network.restore(kept)?;
+        let written = network.write(&unfinished.join(KEPT_FILE), WeightSet::All);
         network.restore(&current)?;
         written?;
     }
@@ -99,7 +103,8 @@ pub fn save<D: Device>(
         best_score: progress
             .best_score
             .map(|(epoch, score)| (epoch, score.to_bits())),
-        has_best: progress.best.is_some(),
+        has_kept: progress.kept.is_some(),
+        averaged: progress.averaged,
         history: progress.history.lines().to_owned(),
         window: window
             .values
@@ -162,10 +167,10 @@ fn load_state<D: Device>(
         .resumed(&weighting::State::from_bits(state.weighting));
     let weighting = weighting.map_err(TrainError::Unsupported)?;
     let network = &mut *learned.network;
-    let mut best = None;
-    if state.has_best {
-        network.read(&place.join(BEST_FILE), WeightSet::All)?;
-        best = Some(network.snapshot()?);
+    let mut kept = None;
+    if state.has_kept {
+        network.read(&place.join(KEPT_FILE), WeightSet::All)?;
+        kept = Some(network.snapshot()?);
     }
     network.read(&place.join(WEIGHTS_FILE), WeightSet::All)?;
     let (parameters, mut tables) = network.parts_mut();
@@ -185,7 +190,8 @@ fn load_state<D: Device>(
         best_score: state
             .best_score
             .map(|(epoch, score)| (epoch, f64::from_bits(score))),
-        best,
+        kept,
+        averaged: state.averaged,
     })
 }
 

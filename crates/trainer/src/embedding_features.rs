@@ -113,7 +113,7 @@ impl Embeddings {
 mod tests {
     use super::*;
     use crate::embeddings::{EmbeddingsConfig, EmbeddingsWriter};
-    use crate::export_params::Pooling;
+    use crate::pooling::Pooling;
     use crate::tiny_retail;
 
     /// Embeddings of these samples: two numbers, by the index of the sample.

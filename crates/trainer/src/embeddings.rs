@@ -19,7 +19,7 @@ use supermoe_channels::embedding_table::EMBEDDINGS_FILE;
 use supermoe_channels::{Dataset, SampleId};
 
 use crate::error::TrainError;
-use crate::export_params::Pooling;
+use crate::pooling::Pooling;
 
 /// The embeddings alone. [n, d]
 const NPY_FILE: &str = "embeddings.npy";

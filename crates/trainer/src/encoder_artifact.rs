@@ -8,7 +8,7 @@ use supermoe_channels::Task;
 
 use crate::channel_fingerprint::ChannelFingerprint;
 use crate::error::TrainError;
-use crate::export_params::Pooling;
+use crate::pooling::Pooling;
 
 /// Version of the folder's format.
 const FORMAT: u32 = 2;

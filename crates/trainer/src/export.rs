@@ -9,12 +9,13 @@ use crate::embeddings::{EmbeddingsConfig, EmbeddingsWriter};
 use crate::encoder_artifact::WEIGHTS_FILE;
 use crate::error::TrainError;
 use crate::evaluation::in_batches_of;
-use crate::export_params::{ExportParams, Pooling};
+use crate::export_params::ExportParams;
 use crate::model::{Encoded, Representation};
 use crate::model_factory::{ModelFactory, TrainingDevice};
 use crate::model_input::InputLayout;
 use crate::monitor::Monitor;
 use crate::network::{Network, WeightSet};
+use crate::pooling::Pooling;
 use crate::trained::{Artifact, samples_of};
 
 /// Samples that are written at once; within them batches are of like lengths.

@@ -5,20 +5,8 @@ use serde::{Deserialize, Serialize};
 use supermoe_channels::Split;
 
 use crate::error::TrainError;
+use crate::pooling::Pooling;
 use crate::training_params::at_least_one;
-
-/// How the steps of a sequence become one embedding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Pooling {
-    /// The largest value over the steps, the snapshot step among them: what the towers of `finetune` see.
-    #[default]
-    Max,
-    /// The mean over the steps, the snapshot step among them.
-    Mean,
-    /// The snapshot step alone, which is the last.
-    Last,
-}
 
 /// `with` of `export`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

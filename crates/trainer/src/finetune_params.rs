@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::export_params::Pooling;
 use crate::job::Training;
+use crate::pooling::Pooling;
 use crate::training_params::{TrainingParams, at_least_one, in_range};
 use crate::weighting::FinetuneWeighting;
 

@@ -275,6 +275,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
             &format!("epoch {epoch} of {}", self.options.params.epochs),
             loss.map(f64::from),
         );
+        self.average()?;
         if step.is_multiple_of(WINDOW_STEPS) {
             self.close_window(monitor);
         }
@@ -290,6 +291,24 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         } else {
             Ok(())
         }
+    }
+
+    /// With `keep: average`, takes the weights of now into the mean if it is their turn.
+    fn average(&mut self) -> Result<(), TrainError> {
+        let TrainingParams { keep, average, .. } = self.options.params;
+        let step = self.progress.position.step;
+        if *keep != Keep::Average || !average.takes(step, self.schedule.total_steps) {
+            return Ok(());
+        }
+        self.network.settle()?;
+        self.progress.averaged += 1;
+        match &mut self.progress.kept {
+            Some(mean) => self
+                .network
+                .move_snapshot(mean, 1.0 / self.progress.averaged as f32)?,
+            empty => *empty = Some(self.network.snapshot()?),
+        }
+        Ok(())
     }
 
     /// Measures, keeps the weights if they are the best and that is asked for, and sees whether that was the last epoch.
@@ -318,7 +337,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         let verdict = self.early.epoch(epoch, evaluation.score);
         self.progress.best_score = self.early.best();
         if verdict.best && self.options.params.keep == Keep::Best {
-            self.progress.best = Some(self.network.snapshot()?);
+            self.progress.kept = Some(self.network.snapshot()?);
         }
         let position = &mut self.progress.position;
         position.epoch += 1;
@@ -327,9 +346,9 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
             || position.epoch >= self.options.params.epochs
             || position.step >= self.schedule.total_steps;
         if position.finished
-            && let Some(best) = self.progress.best.take()
+            && let Some(kept) = self.progress.kept.take()
         {
-            self.network.restore(&best)?;
+            self.network.restore(&kept)?;
         }
         self.save(monitor)
     }

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 use supermoe_channels::{Dataset, SampleId};
-use supermoe_nn::{Device, OwnedTape, ops};
+use supermoe_nn::{Device, OwnedTape};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
@@ -16,6 +16,7 @@ use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
 use crate::objective::{Evaluation, Objective, Pass, StepLoss};
+use crate::pooling::Pooling;
 use crate::predicted_channel::PredictedChannel;
 use crate::pretrain_params::{FutureParams, SampledSoftmax};
 use crate::random::{Purpose, stream};
@@ -28,6 +29,7 @@ pub struct MaskedChannelPrediction<'a> {
     layout: InputLayout,
     heads: Vec<Head>,
     future: Option<FutureHeads<'a>>,
+    pooling: Pooling,
     /// Of the predicted channels, then of the heads of the future.
     names: Vec<String>,
     seed: u64,
@@ -51,6 +53,8 @@ pub struct McpOptions {
     pub d_model: usize,
     pub seed: u64,
     pub future: Option<FutureParams>,
+    /// Of the sequence, for the heads of the future.
+    pub pooling: Pooling,
     pub valid: Vec<SampleId>,
 }
 
@@ -81,6 +85,7 @@ impl<'a> MaskedChannelPrediction<'a> {
             dataset,
             names: tasks.into_iter().map(|task| task.name).collect(),
             future,
+            pooling: options.pooling,
             masking: options.masking,
             layout,
             heads,
@@ -202,7 +207,7 @@ impl<D: Device> Objective<D> for MaskedChannelPrediction<'_> {
         let first = self.heads.len();
         let pooled = match tasks.last() {
             Some(&last) if last >= first => {
-                Some(ops::segment_max(steps, &batch.input.offsets, tape)?)
+                Some(self.pooling.apply(steps, &batch.input.offsets, tape)?)
             }
             _ => None,
         };

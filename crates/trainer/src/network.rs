@@ -285,6 +285,17 @@ impl<D: Device> Network<D> {
         })
     }
 
+    /// Moves what [`Self::snapshot`] of this network gave towards the weights of now, by this share of the way:
+    /// with 1/n at the n-th call it becomes their mean.
+    pub fn move_snapshot(&self, weights: &mut Weights, share: f32) -> Result<(), Error> {
+        let Weights { parameters, tables } = weights;
+        self.parameters.move_snapshot(parameters, share);
+        let tables = tables.iter_mut();
+        tables
+            .zip(self.tables.iter())
+            .try_for_each(|(values, table)| table.move_snapshot(values, share))
+    }
+
     /// Puts back what [`Self::snapshot`] of this network gave.
     pub fn restore(&mut self, weights: &Weights) -> Result<(), Error> {
         self.parameters.restore(&weights.parameters)?;

@@ -2,6 +2,8 @@
 
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use supermoe_nn::profile;
+
 /// How many packed batches may wait.
 const AHEAD: usize = 4;
 
@@ -23,7 +25,7 @@ where
         scope.spawn(move || {
             for item in items {
                 // The receiver is gone when the consumer ended early.
-                if sender.send(make(item)).is_err() {
+                if sender.send(profile::making_a_batch(|| make(item))).is_err() {
                     break;
                 }
             }
@@ -36,7 +38,11 @@ fn consume<T, E>(
     receiver: Receiver<T>,
     use_it: &mut impl FnMut(T) -> Result<(), E>,
 ) -> Result<(), E> {
-    receiver.into_iter().try_for_each(use_it)
+    // No more come when the maker is done and gone.
+    while let Ok(made) = profile::waiting_for_a_batch(|| receiver.recv()) {
+        use_it(made)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -81,6 +81,7 @@ fn masked_channels<D: TrainingDevice>(
         d_model: params.training.d_model,
         seed: job.seed,
         future: params.future.params(),
+        pooling: params.pooling,
         valid: part(dataset.split(Split::Valid), params.valid_samples),
     };
     let samples = job.samples()?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::job::Training;
+use crate::pooling::Pooling;
 use crate::training_params::{TrainingParams, at_least_one, in_range};
 use crate::weighting::PretrainWeighting;
 
@@ -142,6 +143,10 @@ pub struct PretrainParams {
     /// them; no label is looked at.
     #[serde(default)]
     pub future: FutureChoice,
+    /// How the steps of a sequence become what the heads of `future` see, of models that give steps: `max`, `mean` or
+    /// `last`. The same as in fine-tuning, if that is to gain by it.
+    #[serde(default)]
+    pub pooling: Pooling,
     /// The most validation sequences that the heads are measured on after an epoch.
     #[serde(default = "default_valid_samples")]
     pub valid_samples: usize,

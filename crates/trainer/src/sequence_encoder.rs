@@ -27,6 +27,8 @@ pub struct SequenceSizes {
     pub attention_experts: usize,
     /// How steps are sent to experts.
     pub moe: MoeOptions,
+    /// Width of the noise on what gates see in training; 0 = none.
+    pub jitter: f32,
     pub embeddings: EmbeddingWidths,
 }
 
@@ -43,6 +45,7 @@ impl SequenceSizes {
             attention_experts: self.attention_experts,
             ffns: self.ffns,
             moe: self.moe.clone(),
+            jitter: self.jitter,
             dropout: shape.dropout,
             positions: shape.schema.positions(),
         }

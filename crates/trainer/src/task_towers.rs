@@ -1,18 +1,16 @@
 //! A linear tower for each task on the representations of samples (eq. 8), and the scores that they give.
 
-use std::sync::Arc;
-
 use supermoe_channels::{Dataset, SampleId, Task, TaskKind};
 use supermoe_nn::layers::{Linear, Mode};
-use supermoe_nn::{Device, Error, Group, Matrix, NoneTape, Offsets, Tape, ops, read};
+use supermoe_nn::{Device, Error, Group, Matrix, NoneTape, Tape, ops, read};
 
 use crate::error::TrainError;
 use crate::evaluation::in_batches;
-use crate::export_params::Pooling;
 use crate::model::{Encoded, Representation};
 use crate::model_input::{InputLayout, ModelInput};
 use crate::monitor::Monitor;
 use crate::network::{Network, NetworkBuilder};
+use crate::pooling::Pooling;
 use crate::random::mix_key;
 
 /// The place of the dropout before the towers among the places that draw in a step.
@@ -92,7 +90,7 @@ impl TaskTowers {
             Representation::Tasks(own) => return self.forward_own(network, own, mode, tape),
             Representation::Samples(samples) => samples,
             Representation::Steps(steps) => {
-                pooled = self.pool(steps, &input.offsets, tape)?;
+                pooled = self.pooling.apply(steps, &input.offsets, tape)?;
                 &pooled
             }
         };
@@ -101,23 +99,6 @@ impl TaskTowers {
         towers
             .map(|tower| tower.forward(network.parameters(), &shared, tape))
             .collect()
-    }
-
-    /// [B, d] from the steps of all samples, [N, d].
-    fn pool<D: Device, T: Tape<f32, D>>(
-        &self,
-        steps: &Matrix<D>,
-        offsets: &Offsets,
-        tape: &mut T,
-    ) -> Result<Matrix<D>, Error> {
-        match self.pooling {
-            Pooling::Max => ops::segment_max(steps, offsets, tape),
-            Pooling::Mean => ops::segment_mean(steps, offsets, tape),
-            Pooling::Last => {
-                let last: Arc<[u32]> = offsets.ranges().map(|rows| rows.end as u32 - 1).collect();
-                ops::gather_rows(steps, &last, tape)
-            }
-        }
     }
 
     /// Each tower on the representation of its own task.

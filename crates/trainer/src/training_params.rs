@@ -18,6 +18,38 @@ pub enum Keep {
     Best,
     /// Of the last epoch.
     Last,
+    /// The mean of weights on the way, see `average`.
+    Average,
+}
+
+/// Which weights the mean of `keep: average` is of.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AverageParams {
+    /// Share of all steps after which the first weights are taken.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub from: f64,
+    /// Steps from one to the next.
+    #[schemars(range(min = 1))]
+    pub every: u64,
+}
+
+impl Default for AverageParams {
+    fn default() -> AverageParams {
+        AverageParams {
+            from: 0.5,
+            every: 20,
+        }
+    }
+}
+
+impl AverageParams {
+    /// Whether the weights after this step, counted from 1, take part. The last ones always do.
+    pub fn takes(&self, step: u64, total_steps: u64) -> bool {
+        let behind = total_steps.saturating_sub(step);
+        behind.is_multiple_of(self.every) && step as f64 > self.from * total_steps as f64
+            || behind == 0
+    }
 }
 
 /// What matrix products multiply.
@@ -96,10 +128,14 @@ pub struct TrainingParams {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub patience: Option<u64>,
-    /// The weights that are kept: `best` (of the epoch that was best on validation) or `last`. A channel
+    /// The weights that are kept: `best` (of the epoch that was best on validation), `last`, or `average`. A channel
     /// that validation shifts, such as the month, can make the first epoch of pre-training its best.
     #[serde(default)]
     pub keep: Keep,
+    /// With `keep: average`: which weights on the way their mean is of (stochastic weight averaging, Izmailov et
+    /// al. 2018). Each costs a pass over all weights, tables too.
+    #[serde(default)]
+    pub average: AverageParams,
     /// Steps between checkpoints.
     #[serde(default = "default_checkpoint_every")]
     #[schemars(range(min = 1))]
@@ -137,6 +173,8 @@ impl TrainingParams {
         at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
         at_least_one("batch_size", self.batch_size as u64)?;
         at_least_one("patience", self.patience.unwrap_or(1))?;
+        in_range("average.from", self.average.from, 0.0, 1.0)?;
+        at_least_one("average.every", self.average.every)?;
         at_least_one("checkpoint_every", self.checkpoint_every)?;
         self.tables.check()?;
         self.optimizer.check()
@@ -163,4 +201,23 @@ pub fn at_least_one(name: &str, value: u64) -> Result<(), TrainError> {
         name,
         "expected at least 1, found 0".to_owned(),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_is_of_the_last_weights_and_of_those_before_at_even_distance() {
+        let taken = |from, every, total| -> Vec<u64> {
+            let average = AverageParams { from, every };
+            (1..=total)
+                .filter(|&step| average.takes(step, total))
+                .collect()
+        };
+        assert_eq!(taken(0.5, 3, 20), [11, 14, 17, 20]);
+        assert_eq!(taken(0.0, 1, 4), [1, 2, 3, 4]);
+        assert_eq!(taken(1.0, 1, 4), [4]);
+        assert_eq!(taken(0.5, 1000, 7), [7]);
+    }
 }

@@ -12,7 +12,7 @@ use crate::codes::Code;
 use crate::command::{self, Ports};
 use crate::declared_outputs::output_ports;
 use crate::expression::{Expression, Part, Template};
-use crate::node::{Entry, Kind, Node, describe_value};
+use crate::node::{Entry, Kind, Node, describe_value, has_expression};
 use crate::param_mistakes::report_all;
 use crate::resolve::not_finite;
 use crate::schemas::Schemas;
@@ -150,7 +150,7 @@ pub(crate) fn plain_value(
     scope: &Scope<'_>,
 ) -> Result<Value, Reported> {
     match &node.kind {
-        Kind::Text(text) if text.contains("${{") => {
+        Kind::Text(text) if has_expression(text) => {
             Ok(session.resolve(node.span, text, scope)?.value)
         }
         Kind::List(items) => Ok(Value::Array(
@@ -219,7 +219,7 @@ impl Reader<'_, '_, '_> {
         node: &Node<'_>,
     ) -> Result<Option<Value>, Reported> {
         match &node.kind {
-            Kind::Text(text) if text.contains("${{") => self.text(session, node, text),
+            Kind::Text(text) if has_expression(text) => self.text(session, node, text),
             Kind::List(items) => {
                 let mut values = Vec::with_capacity(items.len());
                 for (at, item) in items.iter().enumerate() {

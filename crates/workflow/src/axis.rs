@@ -8,7 +8,7 @@ use crate::axis_text::{join_text, label_text};
 use crate::codes::Code;
 use crate::diagnostics::Diagnostic;
 use crate::name;
-use crate::node::{Entry, Kind, Node, describe_value, quoted};
+use crate::node::{Entry, Kind, Node, describe_value, has_expression, quoted};
 use crate::resolve::{Digits, keep_digits, not_finite};
 use crate::scope::Scope;
 use crate::session::{Reported, Session};
@@ -58,7 +58,7 @@ pub(crate) fn axis(
             }
             values
         }
-        Kind::Text(text) if text.contains("${{") => match session
+        Kind::Text(text) if has_expression(text) => match session
             .resolve(entry.value.span, text, scope)?
             .value
         {
@@ -111,7 +111,7 @@ pub(crate) fn axis_value(
 ) -> Result<AxisValue, Reported> {
     let mut digits = Digits::new();
     let value = match &node.kind {
-        Kind::Text(text) if text.contains("${{") => {
+        Kind::Text(text) if has_expression(text) => {
             let resolved = session.resolve(node.span, text, scope)?;
             digits.extend(resolved.digits.map(|written| (String::new(), written)));
             resolved.value

@@ -29,11 +29,33 @@ struct Property {
     is_text: bool,
 }
 
+/// What a given value comes to.
 #[derive(Debug, Clone)]
 struct Completed {
-    full: Value,
-    /// None: it is what it would be if it were not given.
-    explicit: Option<Value>,
+    /// With defaults. None: it is complete as it is given.
+    full: Option<Value>,
+    explicit: Explicit,
+}
+
+/// What of a given value differs from the defaults.
+#[derive(Debug, Clone)]
+enum Explicit {
+    /// It is what it would be if it were not given.
+    Nothing,
+    AsGiven,
+    Other(Value),
+}
+
+impl Completed {
+    /// The value with defaults, and what differs from them.
+    fn apply(self, given: Value) -> (Value, Option<Value>) {
+        let explicit = match self.explicit {
+            Explicit::Nothing => None,
+            Explicit::AsGiven => Some(given.clone()),
+            Explicit::Other(value) => Some(value),
+        };
+        (self.full.unwrap_or(given), explicit)
+    }
 }
 
 impl Completion {
@@ -65,36 +87,32 @@ impl Completion {
         let Some(properties) = &self.properties else {
             return (schema.with_defaults(&params), schema.explicit(&params));
         };
-        let mut given: Vec<(usize, Completed)> = Vec::with_capacity(params.len());
-        for (name, value) in &params {
-            let Some(at) = properties
-                .iter()
-                .position(|property| property.name == *name)
-            else {
-                // An unknown name, which validation refuses.
-                return (schema.with_defaults(&params), schema.explicit(&params));
-            };
-            let completed = if properties[at].is_text && value.is_string() {
-                let is_default = properties[at].absent.as_ref() == Some(value);
-                Completed {
-                    full: value.clone(),
-                    explicit: (!is_default).then(|| value.clone()),
-                }
+        let place = |name: &String| properties.iter().position(|known| known.name == *name);
+        let Some(places) = params.keys().map(place).collect::<Option<Vec<usize>>>() else {
+            // An unknown name, which validation refuses.
+            return (schema.with_defaults(&params), schema.explicit(&params));
+        };
+        let mut explicit = Map::with_capacity(params.len());
+        let mut given: Vec<(usize, Value)> = Vec::with_capacity(params.len());
+        for (at, (name, value)) in places.into_iter().zip(params) {
+            let property = &properties[at];
+            let completed = if property.is_text && value.is_string() {
+                property.completed_text(&value)
             } else {
-                remember(&mut self.remembered, at, value, || ask(schema, name, value))
+                remember(&mut self.remembered, at, &value, |text| {
+                    ask(schema, &name, &value, text)
+                })
             };
-            given.push((at, completed));
-        }
-        let mut explicit = Map::with_capacity(given.len());
-        for (at, completed) in &mut given {
-            if let Some(value) = completed.explicit.take() {
-                explicit.insert(properties[*at].name.clone(), value);
+            let (full, different) = completed.apply(value);
+            if let Some(value) = different {
+                explicit.insert(name, value);
             }
+            given.push((at, full));
         }
         let mut full = Map::with_capacity(properties.len());
         for (at, property) in properties.iter().enumerate() {
             let value = match given.iter_mut().find(|(given, _)| *given == at) {
-                Some((_, completed)) => Some(completed.full.take()),
+                Some((_, value)) => Some(value.take()),
                 None => property.absent.clone(),
             };
             if let Some(value) = value {
@@ -105,33 +123,54 @@ impl Completion {
     }
 }
 
+impl Property {
+    fn completed_text(&self, text: &Value) -> Completed {
+        let is_default = self.absent.as_ref() == Some(text);
+        Completed {
+            full: None,
+            explicit: if is_default {
+                Explicit::Nothing
+            } else {
+                Explicit::AsGiven
+            },
+        }
+    }
+}
+
+/// `ask` gets the value as JSON text.
 fn remember(
     remembered: &mut HashMap<(usize, String), Completed>,
     property: usize,
     value: &Value,
-    ask: impl FnOnce() -> Completed,
+    ask: impl FnOnce(&str) -> Completed,
 ) -> Completed {
     let key = (property, value.to_string());
     if let Some(known) = remembered.get(&key) {
         return known.clone();
     }
-    let completed = ask();
+    let completed = ask(&key.1);
     if key.1.len() <= MAX_REMEMBERED_BYTES && remembered.len() < MAX_REMEMBERED {
         remembered.insert(key, completed.clone());
     }
     completed
 }
 
-/// One property by itself.
-fn ask(schema: &ParamsSchema, name: &str, value: &Value) -> Completed {
+/// One property by itself; `text` is its value as JSON text, which says the order of members too.
+fn ask(schema: &ParamsSchema, name: &str, value: &Value, text: &str) -> Completed {
     let mut alone = Map::new();
     alone.insert(name.to_owned(), value.clone());
+    let is_given = |value: &Value| {
+        let written = value.to_string();
+        written == text
+    };
+    let full = schema.with_defaults(&alone).remove(name);
     Completed {
-        full: schema
-            .with_defaults(&alone)
-            .remove(name)
-            .unwrap_or_else(|| value.clone()),
-        explicit: schema.explicit(&alone).remove(name),
+        full: full.filter(|full| !is_given(full)),
+        explicit: match schema.explicit(&alone).remove(name) {
+            None => Explicit::Nothing,
+            Some(value) if is_given(&value) => Explicit::AsGiven,
+            Some(value) => Explicit::Other(value),
+        },
     }
 }
 

@@ -25,6 +25,10 @@ pub(crate) fn build(
     }
     let mut upstream: HashMap<CellId, Edge> = HashMap::new();
     for (cell, wires) in wires.iter().enumerate() {
+        if let [(from, edge, _)] = wires.upstream[..] {
+            graph.add_edge(NodeIndex::new(from.0), NodeIndex::new(cell), edge);
+            continue;
+        }
         upstream.clear();
         for (from, edge, _) in &wires.upstream {
             match upstream.get_mut(from) {

@@ -26,14 +26,15 @@ pub(crate) fn output_ports(
     let Some(param) = &plugin.manifest.outputs_param else {
         return Ok(ports);
     };
-    let pointer = format!("/{}", escaped(param));
     let Some(declared) = params.get(param) else {
         return Ok(ports);
     };
-    if failed
-        .iter()
-        .any(|failed| *failed == pointer || failed.starts_with(&format!("{pointer}/")))
-    {
+    let pointer = || format!("/{}", escaped(param));
+    let has_failed = |failed: &String| {
+        let inner = failed.strip_prefix(&pointer());
+        inner.is_some_and(|inner| inner.is_empty() || inner.starts_with('/'))
+    };
+    if failed.iter().any(has_failed) {
         return Err(Reported);
     }
     let mut result = Ok(());
@@ -44,7 +45,7 @@ pub(crate) fn output_ports(
     let Value::Object(declared) = declared else {
         return Err(wrong(
             session,
-            &pointer,
+            &pointer(),
             format!(
                 "`with.{param}` of the stage `{}` has to be a map from name to type, found {}",
                 owner.stage,
@@ -54,7 +55,7 @@ pub(crate) fn output_ports(
         ));
     };
     for (port, kind) in declared {
-        let inner = || format!("{pointer}/{}", escaped(port));
+        let inner = || format!("{}/{}", pointer(), escaped(port));
         if !name::is_name(port) {
             result = Err(wrong(
                 session,

@@ -8,7 +8,7 @@ use crate::codes::Code;
 use crate::diagnostics::Diagnostic;
 use crate::name;
 use crate::nearest;
-use crate::node::{Entry, Kind, Node, describe_value, quoted};
+use crate::node::{Entry, Kind, Node, describe_value, has_expression, quoted};
 use crate::session::{Reported, Session};
 use crate::source::Span;
 use crate::wiring::{Here, Place};
@@ -125,7 +125,7 @@ pub(crate) fn texts(
             wrong = true;
             continue;
         };
-        if !text.contains("${{") {
+        if !has_expression(text) {
             texts.push((text.clone().into_owned(), node.span));
             continue;
         }

@@ -46,6 +46,7 @@ mod override_params;
 mod param_mistakes;
 mod parse;
 mod pieces;
+mod plain_entries;
 mod port_mistakes;
 mod publish;
 mod resolve;

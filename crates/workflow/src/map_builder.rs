@@ -10,7 +10,6 @@ use crate::yaml_mistakes::YamlMistakes;
 /// Maps with more entries than this find duplicates by a hash map.
 const FEW_ENTRIES: usize = 12;
 
-#[derive(Default)]
 pub(crate) struct MapBuilder<'s> {
     pub entries: Vec<Entry<'s>>,
     /// The key whose value comes next.
@@ -29,6 +28,15 @@ pub(crate) enum Key<'s> {
 pub(crate) struct DuplicateKey;
 
 impl<'s> MapBuilder<'s> {
+    /// Puts the entries into an empty buffer.
+    pub fn new(buffer: Vec<Entry<'s>>) -> Self {
+        MapBuilder {
+            entries: buffer,
+            key: None,
+            places: HashMap::new(),
+        }
+    }
+
     /// Adds a key, or the value of the key before it.
     pub fn add(&mut self, node: Node<'s>, mistakes: &mut YamlMistakes<'s, '_>) {
         match self.key.take() {

@@ -17,14 +17,18 @@ pub(crate) struct Node<'s> {
 pub(crate) enum Kind<'s> {
     Null,
     Bool(bool),
-    /// `value` is none where JSON has no such number: infinities and integers beyond 64 bits.
-    Number {
-        text: Cow<'s, str>,
-        value: Option<Number>,
-    },
+    Number(Box<WrittenNumber<'s>>),
     Text(Cow<'s, str>),
-    List(Vec<Node<'s>>),
-    Map(Vec<Entry<'s>>),
+    List(Box<[Node<'s>]>),
+    Map(Box<[Entry<'s>]>),
+}
+
+/// A number with its digits.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct WrittenNumber<'s> {
+    pub text: Cow<'s, str>,
+    /// None where JSON has no such number: infinities and integers beyond 64 bits.
+    pub value: Option<Number>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +54,8 @@ impl<'s> Node<'s> {
     /// The text of a scalar as it is written, digits and all; none for lists, maps and nothing.
     pub fn scalar_text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Text(text) | Kind::Number { text, .. } => Some(text),
+            Kind::Text(text) => Some(text),
+            Kind::Number(number) => Some(&number.text),
             Kind::Bool(true) => Some("true"),
             Kind::Bool(false) => Some("false"),
             Kind::Null | Kind::List(_) | Kind::Map(_) => None,
@@ -60,10 +65,10 @@ impl<'s> Node<'s> {
     /// Whether `${{` stands in any text of it.
     pub fn has_expression(&self) -> bool {
         match &self.kind {
-            Kind::Text(text) => text.contains("${{"),
+            Kind::Text(text) => has_expression(text),
             Kind::List(items) => items.iter().any(Node::has_expression),
             Kind::Map(entries) => entries.iter().any(|entry| entry.value.has_expression()),
-            Kind::Null | Kind::Bool(_) | Kind::Number { .. } => false,
+            Kind::Null | Kind::Bool(_) | Kind::Number(_) => false,
         }
     }
 
@@ -72,11 +77,10 @@ impl<'s> Node<'s> {
         Ok(match &self.kind {
             Kind::Null => Value::Null,
             Kind::Bool(value) => Value::Bool(*value),
-            Kind::Number {
-                value: Some(number),
-                ..
-            } => Value::Number(number.clone()),
-            Kind::Number { value: None, .. } => return Err(self),
+            Kind::Number(number) => match &number.value {
+                Some(value) => Value::Number(value.clone()),
+                None => return Err(self),
+            },
             Kind::Text(text) => Value::String(text.clone().into_owned()),
             Kind::List(items) => {
                 Value::Array(items.iter().map(Node::to_json).collect::<Result<_, _>>()?)
@@ -96,12 +100,24 @@ impl<'s> Node<'s> {
         match &self.kind {
             Kind::Null => "nothing".to_owned(),
             Kind::Bool(value) => format!("`{value}`"),
-            Kind::Number { text, .. } => format!("the number {text}"),
+            Kind::Number(number) => format!("the number {}", number.text),
             Kind::Text(text) => format!("the text {}", quoted(text)),
             Kind::List(items) => format!("a list of {}", items.len()),
             Kind::Map(_) => "a map".to_owned(),
         }
     }
+}
+
+/// Whether `${{` stands in a text.
+pub(crate) fn has_expression(text: &str) -> bool {
+    expression_start(text).is_some()
+}
+
+/// Where the first `${{` of a text begins. Most texts have no `$` at all.
+pub(crate) fn expression_start(text: &str) -> Option<usize> {
+    const START: &str = "${{";
+    let mut signs = text.match_indices('$').map(|(at, _)| at);
+    signs.find(|at| text[*at..].starts_with(START))
 }
 
 /// What a JSON value is, in the words of [`Node::describe`].
@@ -124,5 +140,32 @@ pub(crate) fn quoted(text: &str) -> String {
         format!("{:?}…", start)
     } else {
         format!("{start:?}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_expression_is_found_wherever_it_begins() {
+        for (text, at) in [
+            ("", None),
+            ("$", None),
+            ("$ {{", None),
+            ("a ${b} $${{ c }}", Some(8)),
+            ("é${{", Some(2)),
+            ("${{ a }} ${{ b }}", Some(0)),
+        ] {
+            assert_eq!(expression_start(text), at, "{text}");
+            assert_eq!(expression_start(text), text.find("${{"), "{text}");
+        }
+    }
+
+    /// A workflow of ten thousand stages has a hundred thousand of them.
+    #[test]
+    fn a_node_is_a_text_and_a_place() {
+        let (text, place) = (size_of::<Cow<'_, str>>(), size_of::<Span>());
+        assert_eq!(size_of::<Node<'_>>(), text + place);
     }
 }

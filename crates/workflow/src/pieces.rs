@@ -4,6 +4,7 @@
 //! key of the very map that was cut: in a block map a parser remembers nothing of the entries
 //! before a key but the indentation, which the text of the next piece begins with, and anchors and
 //! tags, which no piece may have. So the tree is the one that the whole text gives, to the byte.
+//! Pieces of the plainest lines alone are read without the parser, to the same tree.
 //! Whatever else is found, a mistake too, ends this, and the text is read as a whole.
 
 use std::ops::Range;
@@ -15,6 +16,7 @@ use serde_saphyr::granit_parser::{Event, StructureStyle};
 use crate::diagnostics::Diagnostics;
 use crate::node::{Entry, Kind, Node};
 use crate::parse::Events;
+use crate::plain_entries;
 use crate::source::{Source, Span};
 use crate::tree_builder::TreeBuilder;
 
@@ -149,6 +151,15 @@ impl Cuts {
     }
 
     fn read_later_piece<'s>(&self, source: &'s Source, index: usize) -> Option<Piece<'s>> {
+        if let Some(&[from, until]) = self.starts.get(index - 1..=index)
+            && let Some(entries) = plain_entries::read(source, from..until, self.indent)
+        {
+            return Some(Piece {
+                index,
+                entries,
+                end: None,
+            });
+        }
         let mut errors = Diagnostics::errors();
         let mut builder = TreeBuilder::new(source, 1, &mut errors);
         let (entries, end) = match self.read_piece(source, index, &mut builder)? {
@@ -157,7 +168,7 @@ impl Cuts {
                 (std::mem::take(&mut map.entries), None)
             }
             Read::Ended(root, end) => match root.kind {
-                Kind::Map(entries) => (entries, Some(end)),
+                Kind::Map(entries) => (entries.into_vec(), Some(end)),
                 _ => return None,
             },
         };

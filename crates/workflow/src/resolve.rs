@@ -25,11 +25,12 @@ pub(crate) struct Params {
 /// Remembers how the numbers in `node` are written.
 pub(crate) fn keep_digits(name: &str, node: &Node<'_>, digits: &mut Digits) {
     match &node.kind {
-        Kind::Number {
-            text,
-            value: Some(value),
-        } if value.to_string() != *text => {
-            digits.insert(name.to_owned(), text.clone().into_owned());
+        Kind::Number(number) => {
+            if let Some(value) = &number.value
+                && value.to_string() != number.text
+            {
+                digits.insert(name.to_owned(), number.text.clone().into_owned());
+            }
         }
         Kind::List(items) => items
             .iter()

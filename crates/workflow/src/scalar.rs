@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Number;
 
-use crate::node::Kind;
+use crate::node::{Kind, WrittenNumber};
 
 /// The meaning of a scalar without quotes and tag.
 pub(crate) fn plain(text: Cow<'_, str>) -> Kind<'_> {
@@ -13,7 +13,7 @@ pub(crate) fn plain(text: Cow<'_, str>) -> Kind<'_> {
         "true" => Kind::Bool(true),
         "false" => Kind::Bool(false),
         other => match number(other) {
-            Some(value) => Kind::Number { text, value },
+            Some(value) => Kind::Number(Box::new(WrittenNumber { text, value })),
             None => Kind::Text(text),
         },
     }
@@ -114,14 +114,11 @@ mod tests {
             ("18446744073709551615", "18446744073709551615"),
             ("-9223372036854775808", "-9223372036854775808"),
         ] {
-            let Kind::Number {
-                text: kept,
-                value: Some(value),
-            } = kind(text)
-            else {
+            let Kind::Number(number) = kind(text) else {
                 panic!("{text} is a number")
             };
-            assert_eq!((kept.as_ref(), value.to_string().as_str()), (text, json));
+            let value = number.value.map(|value| value.to_string());
+            assert_eq!((number.text.as_ref(), value.as_deref()), (text, Some(json)));
         }
     }
 
@@ -135,7 +132,7 @@ mod tests {
             "1e999",
         ] {
             assert!(
-                matches!(kind(text), Kind::Number { value: None, .. }),
+                matches!(kind(text), Kind::Number(number) if number.value.is_none()),
                 "{text}"
             );
         }

@@ -8,7 +8,7 @@ use supermoe_plugin::catalog::Catalog;
 use crate::codes::Code;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::expression::{Expression, Mistake, Part, Resolved, Template, evaluate};
-use crate::node::{Kind, Node, describe_value};
+use crate::node::{Kind, Node, describe_value, has_expression};
 use crate::scope::Scope;
 use crate::source::{Source, Span};
 
@@ -84,17 +84,19 @@ impl Session<'_> {
         scope: &Scope<'_>,
     ) -> Result<Resolved, Reported> {
         match &node.kind {
-            Kind::Text(text) if text.contains("${{") => self.resolve(node.span, text, scope),
+            Kind::Text(text) if has_expression(text) => self.resolve(node.span, text, scope),
             Kind::Text(text) => Ok(Resolved::new(Value::String(text.clone().into_owned()))),
             Kind::Bool(value) => Ok(Resolved::new(Value::Bool(*value))),
-            Kind::Number { text, value } => {
+            Kind::Number(number) => {
+                let digits = number.text.clone().into_owned();
                 // What JSON has no number for still has its text.
-                let value = value
-                    .clone()
-                    .map_or_else(|| Value::String(text.clone().into_owned()), Value::Number);
+                let value = match &number.value {
+                    Some(value) => Value::Number(value.clone()),
+                    None => Value::String(digits.clone()),
+                };
                 Ok(Resolved {
                     value,
-                    digits: Some(text.clone().into_owned()),
+                    digits: Some(digits),
                 })
             }
             Kind::Null | Kind::List(_) | Kind::Map(_) => Err(self.wrong_kind(node, what, expected)),

@@ -10,7 +10,7 @@ use serde_saphyr::granit_parser::{Event, ScalarStyle, Tag};
 
 use crate::diagnostics::Diagnostics;
 use crate::map_builder::MapBuilder;
-use crate::node::{Kind, Node};
+use crate::node::{Entry, Kind, Node};
 use crate::parse::{MAX_ALIAS_NODES, MAX_ANCHORED_NODES, MAX_DEPTH};
 use crate::scalar;
 use crate::source::{Source, Span};
@@ -27,6 +27,9 @@ pub(crate) struct TreeBuilder<'s, 'd> {
     anchored_nodes: usize,
     /// Values that aliases have unfolded to.
     alias_nodes: usize,
+    /// Emptied buffers of collections that have ended: what is kept of each is as long as it is.
+    spare_lists: Vec<Vec<Node<'s>>>,
+    spare_maps: Vec<Vec<Entry<'s>>>,
 }
 
 /// A collection that has not ended.
@@ -64,6 +67,8 @@ impl<'s, 'd> TreeBuilder<'s, 'd> {
             anchors: HashMap::new(),
             anchored_nodes: 0,
             alias_nodes: 0,
+            spare_lists: Vec::new(),
+            spare_maps: Vec::new(),
         }
     }
 
@@ -74,10 +79,12 @@ impl<'s, 'd> TreeBuilder<'s, 'd> {
                 self.scalar(text, style, anchor, tag.as_deref(), span)
             }
             Event::SequenceStart(_, anchor, tag) => {
-                self.start(span, anchor, tag.as_deref(), Content::List(Vec::new()))
+                let content = Content::List(self.spare_lists.pop().unwrap_or_default());
+                self.start(span, anchor, tag.as_deref(), content)
             }
             Event::MappingStart(_, anchor, tag) => {
-                let content = Content::Map(MapBuilder::default());
+                let buffer = self.spare_maps.pop().unwrap_or_default();
+                let content = Content::Map(MapBuilder::new(buffer));
                 self.start(span, anchor, tag.as_deref(), content)
             }
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
@@ -151,7 +158,7 @@ impl<'s, 'd> TreeBuilder<'s, 'd> {
         let fits = match name {
             "null" => kind == Kind::Null,
             "bool" => matches!(kind, Kind::Bool(_)),
-            "int" | "float" => matches!(kind, Kind::Number { .. }),
+            "int" | "float" => matches!(kind, Kind::Number(_)),
             _ => false,
         };
         if !fits {
@@ -199,8 +206,16 @@ impl<'s, 'd> TreeBuilder<'s, 'd> {
         };
         let span = self.trimmed(Span::new(open.start, span.end.max(open.start)));
         let kind = match open.content {
-            Content::List(items) => Kind::List(items),
-            Content::Map(map) => Kind::Map(map.entries),
+            Content::List(mut items) => {
+                let kept = items.drain(..).collect();
+                self.spare_lists.push(items);
+                Kind::List(kept)
+            }
+            Content::Map(MapBuilder { mut entries, .. }) => {
+                let kept = entries.drain(..).collect();
+                self.spare_maps.push(entries);
+                Kind::Map(kept)
+            }
         };
         let node = Node { span, kind };
         self.keep(open.anchor, &node, open.nodes, open.height + 1)?;

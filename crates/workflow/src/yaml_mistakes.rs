@@ -7,7 +7,7 @@ use serde_saphyr::granit_parser::ScanError;
 use crate::codes::Code;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::map_builder::Key;
-use crate::node::{Kind, Node, quoted};
+use crate::node::{Kind, Node, has_expression, quoted};
 use crate::parse::{MAX_ALIAS_NODES, MAX_DEPTH};
 use crate::source::{Source, Span};
 
@@ -42,7 +42,8 @@ impl<'s, 'd> YamlMistakes<'s, 'd> {
                 );
                 self.left_out()
             }
-            Kind::Text(text) | Kind::Number { text, .. } => Key::Good(text, node.span),
+            Kind::Text(text) => Key::Good(text, node.span),
+            Kind::Number(number) => Key::Good(number.text, node.span),
             Kind::Bool(value) => Key::Good(
                 Cow::Borrowed(if value { "true" } else { "false" }),
                 node.span,
@@ -182,7 +183,7 @@ impl<'s, 'd> YamlMistakes<'s, 'd> {
         };
         let line_start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let line = text[line_start..].lines().next().unwrap_or("");
-        let help = if line.contains("${{") {
+        let help = if has_expression(line) {
             "Inside { } and [ ], and before `: `, an expression stands in quotes: \"${{ … }}\"."
         } else if line.trim_start_matches(' ').starts_with('\t') {
             "Indent with spaces: YAML takes no tabs."

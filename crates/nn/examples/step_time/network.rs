@@ -193,6 +193,7 @@ fn encoder_config(options: &Options) -> EncoderConfig {
         experts: options.experts,
         attention_experts: options.attention_experts,
         ffns: 2,
+        jitter: 0.0,
         moe: MoeOptions::default(),
         dropout: options.dropout,
         positions: options.seq,

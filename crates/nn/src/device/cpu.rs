@@ -56,6 +56,17 @@ impl Ghost {
         Ok(&mut memory[..self.length])
     }
 
+    /// Whether there is a gradient yet.
+    pub(crate) fn is_present(&self, gradients: &mut Gradients<f32, Cpu>) -> Result<bool, CpuError> {
+        let memory = &**gradients.get_or_alloc_mut(&self.identity)?;
+        Ok(memory.len() >= self.length)
+    }
+
+    /// Memory for a gradient, with contents that mean nothing.
+    pub(crate) fn scratch(&self) -> Buffer {
+        Buffer::scratch(self.length)
+    }
+
     /// Moves the gradient out; zeros if there is none.
     pub(crate) fn take(&self, gradients: &mut Gradients<f32, Cpu>) -> Result<Buffer, CpuError> {
         self.gradient(gradients)?;

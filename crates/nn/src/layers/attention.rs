@@ -1,6 +1,6 @@
 //! Multi-head self-attention, its projections plain or mixtures of experts (MoE-MSA).
 
-use super::{ExpertLoad, Linear};
+use super::{ExpertLoad, Linear, Mode};
 use crate::ops::{MoeOptions, Qkv};
 use crate::parameters::{CubeHandle, Initial, MatrixHandle};
 use crate::{Device, Error, Group, Matrix, Offsets, Parameters, Tape, ops};
@@ -22,6 +22,7 @@ enum Projection {
     Mixture {
         parts: [Mixture; 3],
         options: MoeOptions,
+        jitter: f32,
     },
 }
 
@@ -81,6 +82,7 @@ impl Attention {
             Projection::Mixture {
                 parts,
                 options: options.clone(),
+                jitter: 0.0,
             }
         };
         let output = Linear::new(
@@ -98,12 +100,21 @@ impl Attention {
         })
     }
 
+    /// The same with noise of this width on what the gates see in training, see [`ops::Jitter`].
+    pub fn jittered(mut self, width: f32) -> Self {
+        if let Projection::Mixture { jitter, .. } = &mut self.projection {
+            *jitter = width;
+        }
+        self
+    }
+
     /// [N, d] to [N, d]; what the mixtures say is added to `loads`.
     pub fn forward<D: Device, T: Tape<f32, D>>(
         &self,
         parameters: &Parameters<D>,
         x: &Matrix<D>,
         offsets: &Offsets,
+        mode: Mode,
         loads: &mut Vec<ExpertLoad<D>>,
         tape: &mut T,
     ) -> Result<Matrix<D>, Error> {
@@ -112,13 +123,18 @@ impl Attention {
                 let qkv = qkv.forward(parameters, x, tape)?;
                 ops::attention(Qkv::Packed(&qkv), offsets, self.heads, tape)?
             }
-            Projection::Mixture { parts, options } => {
+            Projection::Mixture {
+                parts,
+                options,
+                jitter,
+            } => {
                 let mut part = |i: usize| -> Result<Matrix<D>, Error> {
                     let (gate, weight) = (
                         parameters.get(parts[i].gate),
                         parameters.get(parts[i].weight),
                     );
-                    let out = ops::moe_linear(x, gate, weight, options, tape)?;
+                    let options = mode.at(i as u64).jittered(options, *jitter);
+                    let out = ops::moe_linear(x, gate, weight, &options, tape)?;
                     loads.push(ExpertLoad {
                         layer: format!("{}.{}", self.name, PARTS[i]),
                         balance: out.balance,

@@ -14,6 +14,9 @@ pub struct Block {
     dropout: f32,
 }
 
+/// The first place of the gates of a block, after those of dropout.
+const GATES: u64 = 1 << 32;
+
 /// The residual stream between layers: `stream + branch` is its value; the sum is made by the next
 /// normalisation.
 pub(crate) struct Residual<D: Device> {
@@ -68,7 +71,8 @@ impl Block {
             heads,
             attention_experts,
             &config.attention_options(),
-        )?;
+        )?
+        .jittered(config.jitter);
         let mut ffns = Vec::new();
         for (i, norm) in norms.into_iter().enumerate() {
             let ffn = MoeFfn::new(
@@ -79,7 +83,7 @@ impl Block {
                 experts,
                 &config.moe,
             )?;
-            ffns.push((norm, ffn));
+            ffns.push((norm, ffn.jittered(config.jitter)));
         }
         Ok(Self {
             attention_norm,
@@ -120,9 +124,9 @@ impl Block {
         tape: &mut T,
     ) -> Result<Residual<D>, Error> {
         let (mut stream, y) = residual.normalize(&self.attention_norm, parameters, tape)?;
-        let attended = self
-            .attention
-            .forward(parameters, &y, offsets, loads, tape)?;
+        let attended =
+            self.attention
+                .forward(parameters, &y, offsets, mode.at(GATES), loads, tape)?;
         let mut branch = drop_out(attended, self.dropout, mode.at(0), tape)?;
         for (i, (norm, ffn)) in self.ffns.iter().enumerate() {
             let residual = Residual {
@@ -130,7 +134,8 @@ impl Block {
                 branch,
             };
             let (next, y) = residual.normalize(norm, parameters, tape)?;
-            let out = ffn.forward(parameters, &y, loads, tape)?;
+            let of_gate = mode.at(GATES + 1 + i as u64);
+            let out = ffn.forward(parameters, &y, of_gate, loads, tape)?;
             branch = drop_out(out, self.dropout, mode.at(1 + i as u64), tape)?;
             stream = next;
         }

@@ -29,6 +29,8 @@ pub struct EncoderConfig {
     pub ffns: usize,
     /// How tokens are sent to feed-forward experts; the projections use the same with `top_k` 1.
     pub moe: MoeOptions,
+    /// Width of the noise on what gates see in training, at least 0 and below 1, see [`ops::Jitter`].
+    pub jitter: f32,
     /// Rate of dropout, at least 0 and below 1.
     pub dropout: f32,
     /// Number of learned positions; steps further back share the last one.

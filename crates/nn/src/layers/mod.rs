@@ -20,17 +20,18 @@ pub use mlp::Mlp;
 pub use moe_ffn::MoeFfn;
 pub use softmax_gate::SoftmaxGate;
 
+use crate::ops::{Jitter, MoeOptions};
 use crate::{Device, Scalar};
 
 /// Whether a forward pass is for training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout acts; `key` must be another for each step (for instance a mix of seed and step).
+    /// Dropout and the gates' jitter act; `key` must be another for each step (for instance a mix of seed and step).
     Train {
-        /// Seed of this step's dropout masks.
+        /// Seed of this step's masks and factors.
         key: u64,
     },
-    /// No dropout.
+    /// Neither does.
     Evaluate,
 }
 
@@ -42,6 +43,18 @@ impl Mode {
                 key: crate::ops::dropout::mix(key, place),
             },
             Mode::Evaluate => Mode::Evaluate,
+        }
+    }
+
+    /// `options` with noise of this width on what the gate sees, in training and above a width of 0.
+    pub(crate) fn jittered(self, options: &MoeOptions, width: f32) -> MoeOptions {
+        let jitter = match self {
+            Mode::Train { key } if width > 0.0 => Some(Jitter { width, key }),
+            Mode::Train { .. } | Mode::Evaluate => None,
+        };
+        MoeOptions {
+            jitter,
+            ..options.clone()
         }
     }
 }

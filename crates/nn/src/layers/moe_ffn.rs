@@ -1,6 +1,6 @@
 //! A mixture of feed-forward experts.
 
-use super::ExpertLoad;
+use super::{ExpertLoad, Mode};
 use crate::ops::{MoeOptions, MoeWeights};
 use crate::parameters::{CubeHandle, Initial, MatrixHandle};
 use crate::{Device, Error, Group, Matrix, Parameters, Tape, ops};
@@ -16,6 +16,7 @@ pub struct MoeFfn {
     outer: CubeHandle,
     outer_bias: MatrixHandle,
     options: MoeOptions,
+    jitter: f32,
 }
 
 impl MoeFfn {
@@ -66,7 +67,13 @@ impl MoeFfn {
                 zero,
             )?,
             options: options.clone(),
+            jitter: 0.0,
         })
+    }
+
+    /// The same with noise of this width on what the gate sees in training, see [`ops::Jitter`].
+    pub fn jittered(self, jitter: f32) -> Self {
+        Self { jitter, ..self }
     }
 
     /// [N, width] to [N, width]; with two experts or more, what the gate says is added to `loads`.
@@ -74,6 +81,7 @@ impl MoeFfn {
         &self,
         parameters: &Parameters<D>,
         x: &Matrix<D>,
+        mode: Mode,
         loads: &mut Vec<ExpertLoad<D>>,
         tape: &mut T,
     ) -> Result<Matrix<D>, Error> {
@@ -84,7 +92,8 @@ impl MoeFfn {
             outer: parameters.get(self.outer),
             outer_bias: parameters.get(self.outer_bias),
         };
-        let out = ops::moe_ffn(x, weights, &self.options, tape)?;
+        let options = mode.jittered(&self.options, self.jitter);
+        let out = ops::moe_ffn(x, weights, &options, tape)?;
         if self.experts > 1 {
             loads.push(ExpertLoad {
                 layer: self.name.clone(),

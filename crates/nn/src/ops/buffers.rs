@@ -6,11 +6,17 @@ use std::ops::{Deref, DerefMut};
 
 use dfdx::shapes::Shape;
 use dfdx::tensor::Cpu;
+use rayon::prelude::*;
 
 use crate::tensors::Tensor;
 
 /// Values a thread keeps at most for later, 512 MiB.
 const KEPT: usize = 128 << 20;
+
+/// From this length on, 256 KiB, values are copied and cleared by all threads.
+const LONG: usize = 1 << 16;
+/// Values of one task.
+const BLOCK: usize = 1 << 14;
 
 thread_local! {
     static FREE: RefCell<Free> = const { RefCell::new(Free { buffers: Vec::new(), values: 0 }) };
@@ -23,10 +29,12 @@ struct Free {
 }
 
 impl Free {
-    /// The shortest buffer of at least `length` values that is not much too long.
+    /// The shortest buffer of at least `length` values that is not much too long. Long ones may be much
+    /// longer: where batches differ in size, a small one is worked on in the memory of a large one.
     fn take(&mut self, length: usize) -> Option<Vec<f32>> {
         let place = self.buffers.partition_point(|buffer| buffer.len() < length);
-        if self.buffers.get(place)?.len() > 2 * length + 1024 {
+        let factor = if length < LONG { 2 } else { 16 };
+        if self.buffers.get(place)?.len() > factor * length + 1024 {
             return None;
         }
         let buffer = self.buffers.remove(place);
@@ -65,14 +73,27 @@ impl Buffer {
     /// A copy of values.
     pub(crate) fn from_values(values: &[f32]) -> Self {
         let mut buffer = Self::scratch(values.len());
-        buffer.copy_from_slice(values);
+        if values.len() < LONG {
+            buffer.copy_from_slice(values);
+        } else {
+            buffer
+                .par_chunks_mut(BLOCK)
+                .zip(values.par_chunks(BLOCK))
+                .for_each(|(to, from)| to.copy_from_slice(from));
+        }
         buffer
     }
 
     /// All zeros.
     pub(crate) fn zeros(length: usize) -> Self {
         let mut buffer = Self::scratch(length);
-        buffer.fill(0.0);
+        if length < LONG {
+            buffer.fill(0.0);
+        } else {
+            buffer
+                .par_chunks_mut(BLOCK)
+                .for_each(|values| values.fill(0.0));
+        }
         buffer
     }
 

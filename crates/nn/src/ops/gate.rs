@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
+use super::dropout::mix;
 use super::products::{self, Start, Strided};
 use super::vectors::{self, vectorized};
 use crate::Error;
@@ -16,19 +17,46 @@ pub struct MoeOptions {
     /// `None`: every token is served. `Some(x)`: an expert serves at most ceil(x * tokens * top_k / experts)
     /// tokens, the first ones; the others get 0 from it, so that their residual passes through.
     pub capacity_factor: Option<f32>,
+    /// In training, what the gate sees is multiplied by random factors; the experts see it as it is.
+    pub jitter: Option<Jitter>,
 }
+
+/// Multiplicative noise on the gate's input (Switch Transformer, Fedus et al. 2021, section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jitter {
+    /// Factors are uniform in [1 - width, 1 + width); at least 0 and below 1.
+    pub width: f32,
+    /// The same key gives the same factors.
+    pub key: u64,
+}
+
+impl Jitter {
+    /// Multiplies `values` by the factors of their places.
+    pub(crate) fn apply(self, values: &mut [f32]) {
+        values
+            .par_chunks_mut(JITTERED)
+            .enumerate()
+            .for_each(|(block, values)| {
+                jitter_block(values, (block * JITTERED) as u64, self.key, self.width);
+            });
+    }
+}
+
+/// Values of one task of [`Jitter::apply`].
+const JITTERED: usize = 8192;
 
 impl Default for MoeOptions {
     fn default() -> Self {
         Self {
             top_k: 1,
             capacity_factor: None,
+            jitter: None,
         }
     }
 }
 
 impl MoeOptions {
-    /// Errors unless 1 <= top_k <= experts and the capacity factor is above 0.
+    /// Errors unless 1 <= top_k <= experts, the capacity factor is above 0 and the jitter in [0, 1).
     pub fn check(&self, experts: usize) -> Result<(), Error> {
         if self.top_k == 0 || self.top_k > experts {
             return Err(Error::value(
@@ -36,6 +64,16 @@ impl MoeOptions {
                 "top_k",
                 format!("1 to the number of experts {experts}"),
                 self.top_k,
+            ));
+        }
+        if let Some(jitter) = self.jitter
+            && !(0.0..1.0).contains(&jitter.width)
+        {
+            return Err(Error::value(
+                "mixture of experts",
+                "jitter",
+                "at least 0 and below 1",
+                jitter.width,
             ));
         }
         match self.capacity_factor {
@@ -100,11 +138,7 @@ impl Gate {
     /// Mean probability of each expert, `[E]`.
     pub(crate) fn mean_probabilities(&self) -> Vec<f64> {
         let mut means = vec![0.0f64; self.experts];
-        for row in self.probabilities.chunks_exact(self.experts) {
-            for (mean, &p) in means.iter_mut().zip(row) {
-                *mean += f64::from(p);
-            }
-        }
+        add_rows(&mut means, &self.probabilities);
         let tokens = self.tokens.max(1) as f64;
         means.iter_mut().for_each(|mean| *mean /= tokens);
         means
@@ -120,21 +154,48 @@ impl Gate {
         (squares / self.tokens.max(1) as f64) as f32
     }
 
-    /// Turns gradients of the probabilities [N, E] into those of the logits; `z_slope` is the gradient
-    /// of the z-loss.
-    pub(crate) fn logit_gradients(&self, d_probabilities: &mut [f32], z_slope: f32) {
+    /// The gradients of the logits [N, E]: `fill(token, row)` writes those of a token's probabilities,
+    /// `z_slope` is the gradient of the z-loss.
+    pub(crate) fn logit_gradients(
+        &self,
+        z_slope: f32,
+        fill: impl Fn(usize, &mut [f32]) + Sync,
+    ) -> Buffer {
         let z_scale = 2.0 * z_slope / self.tokens.max(1) as f32;
-        d_probabilities
+        let mut gradients = Buffer::scratch(self.probabilities.len());
+        gradients
             .par_chunks_mut(ROWS * self.experts)
             .zip(self.probabilities.par_chunks(ROWS * self.experts))
             .zip(self.normalizers.par_chunks(ROWS))
-            .for_each(|((d_rows, rows), normalizers)| {
+            .enumerate()
+            .for_each(|(block, ((d_rows, rows), normalizers))| {
+                for (i, d_row) in d_rows.chunks_exact_mut(self.experts).enumerate() {
+                    fill(block * ROWS + i, d_row);
+                }
                 logit_gradients(d_rows, rows, normalizers, z_scale, self.experts);
             });
+        gradients
     }
 }
 
 vectorized! {
+    fn jitter_block(values: &mut [f32], first: u64, key: u64, width: f32) {
+        for (i, value) in values.iter_mut().enumerate() {
+            // 24 random bits: each is a number of f32.
+            let random = (mix(key, first + i as u64) >> 40) as f32 / 16_777_216.0;
+            *value *= 1.0 + width * (2.0 * random - 1.0);
+        }
+    }
+
+    /// `sums += ` the rows of [N, E].
+    fn add_rows(sums: &mut [f64], rows: &[f32]) {
+        for row in rows.chunks_exact(sums.len()) {
+            for (sum, &value) in sums.iter_mut().zip(row) {
+                *sum += f64::from(value);
+            }
+        }
+    }
+
     fn softmax_rows(rows: &mut [f32], normalizers: &mut [f32], experts: usize) {
         for (row, normalizer) in rows.chunks_exact_mut(experts).zip(normalizers) {
             *normalizer = vectors::softmax(row);

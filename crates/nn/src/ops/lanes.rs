@@ -35,6 +35,8 @@ pub(crate) trait Lanes: Copy {
     fn min(self, other: Self) -> Self;
     /// 2^n, where `self` is n + [`ROUND`] and n a whole number from -126 to 127.
     fn power_of_two(self) -> Self;
+    /// Lane j of result i is lane i of row j.
+    fn transposed(rows: [Self; LANES]) -> [Self; LANES];
 
     /// At most [`LANES`] values, then zeros.
     #[inline(always)]
@@ -183,6 +185,10 @@ impl Lanes for Plain {
             |x: f32| f32::from_bits(((x.to_bits() as i32).wrapping_add(POWER) << 23) as u32);
         Self(self.0.map(power))
     }
+    #[inline(always)]
+    fn transposed(rows: [Self; LANES]) -> [Self; LANES] {
+        std::array::from_fn(|i| Self(std::array::from_fn(|j| rows[j].0[i])))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -248,6 +254,38 @@ mod x86 {
                 let bits = _mm512_add_epi32(_mm512_castps_si512(self.0), _mm512_set1_epi32(POWER));
                 _mm512_castsi512_ps(_mm512_slli_epi32::<23>(bits))
             })
+        }
+        #[inline(always)]
+        fn transposed(rows: [Self; LANES]) -> [Self; LANES] {
+            unsafe {
+                // Within each quarter of a register four rows change places with four lanes.
+                let mut quarters = [_mm512_setzero_ps(); LANES];
+                for first in (0..LANES).step_by(4) {
+                    let (a, b) = (rows[first].0, rows[first + 1].0);
+                    let (c, d) = (rows[first + 2].0, rows[first + 3].0);
+                    let (ab, cd) = (_mm512_unpacklo_ps(a, b), _mm512_unpacklo_ps(c, d));
+                    let (ab_high, cd_high) = (_mm512_unpackhi_ps(a, b), _mm512_unpackhi_ps(c, d));
+                    quarters[first] = _mm512_shuffle_ps::<0x44>(ab, cd);
+                    quarters[first + 1] = _mm512_shuffle_ps::<0xee>(ab, cd);
+                    quarters[first + 2] = _mm512_shuffle_ps::<0x44>(ab_high, cd_high);
+                    quarters[first + 3] = _mm512_shuffle_ps::<0xee>(ab_high, cd_high);
+                }
+                // Then the quarters themselves.
+                let mut columns = [Self(_mm512_setzero_ps()); LANES];
+                for i in 0..4 {
+                    let (a, b) = (quarters[i], quarters[i + 4]);
+                    let (c, d) = (quarters[i + 8], quarters[i + 12]);
+                    let even = _mm512_shuffle_f32x4::<0x88>(a, b);
+                    let odd = _mm512_shuffle_f32x4::<0xdd>(a, b);
+                    let even_high = _mm512_shuffle_f32x4::<0x88>(c, d);
+                    let odd_high = _mm512_shuffle_f32x4::<0xdd>(c, d);
+                    columns[i] = Self(_mm512_shuffle_f32x4::<0x88>(even, even_high));
+                    columns[i + 4] = Self(_mm512_shuffle_f32x4::<0x88>(odd, odd_high));
+                    columns[i + 8] = Self(_mm512_shuffle_f32x4::<0xdd>(even, even_high));
+                    columns[i + 12] = Self(_mm512_shuffle_f32x4::<0xdd>(odd, odd_high));
+                }
+                columns
+            }
         }
     }
 
@@ -359,6 +397,55 @@ mod x86 {
                 )
             }
         }
+        #[inline(always)]
+        fn transposed(rows: [Self; LANES]) -> [Self; LANES] {
+            unsafe {
+                let zero = _mm256_setzero_ps();
+                let mut columns = [Self(zero, zero); LANES];
+                // Eight rows of eight at a time.
+                for (half, rows) in [&rows[..8], &rows[8..]].into_iter().enumerate() {
+                    let mut left = [zero; 8];
+                    let mut right = [zero; 8];
+                    for i in 0..8 {
+                        (left[i], right[i]) = (rows[i].0, rows[i].1);
+                    }
+                    let (left, right) = (transposed_half(left), transposed_half(right));
+                    for i in 0..8 {
+                        if half == 0 {
+                            (columns[i].0, columns[i + 8].0) = (left[i], right[i]);
+                        } else {
+                            (columns[i].1, columns[i + 8].1) = (left[i], right[i]);
+                        }
+                    }
+                }
+                columns
+            }
+        }
+    }
+
+    /// Eight rows of eight. SAFETY: the processor has AVX.
+    #[inline(always)]
+    unsafe fn transposed_half(rows: [__m256; 8]) -> [__m256; 8] {
+        // SAFETY: as the function's.
+        unsafe {
+            let mut halves = [_mm256_setzero_ps(); 8];
+            for first in [0, 4] {
+                let (a, b) = (rows[first], rows[first + 1]);
+                let (c, d) = (rows[first + 2], rows[first + 3]);
+                let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+                let (ab_high, cd_high) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+                halves[first] = _mm256_shuffle_ps::<0x44>(ab, cd);
+                halves[first + 1] = _mm256_shuffle_ps::<0xee>(ab, cd);
+                halves[first + 2] = _mm256_shuffle_ps::<0x44>(ab_high, cd_high);
+                halves[first + 3] = _mm256_shuffle_ps::<0xee>(ab_high, cd_high);
+            }
+            let mut columns = halves;
+            for i in 0..4 {
+                columns[i] = _mm256_permute2f128_ps::<0x20>(halves[i], halves[i + 4]);
+                columns[i + 4] = _mm256_permute2f128_ps::<0x31>(halves[i], halves[i + 4]);
+            }
+            columns
+        }
     }
 }
 
@@ -401,6 +488,43 @@ mod tests {
         let mut beyond = [Line([f32::NAN; LANES])];
         on_lanes(Exp(&mut beyond));
         assert!(beyond[0].0.iter().all(|value| value.is_nan()));
+    }
+
+    struct Transpose<'a>(&'a mut [Line; LANES]);
+
+    impl OnLanes for Transpose<'_> {
+        #[inline(always)]
+        fn run<L: Lanes>(self) {
+            let mut rows = [L::splat(0.0); LANES];
+            for (row, line) in rows.iter_mut().zip(&*self.0) {
+                *row = L::load(line);
+            }
+            for (column, line) in L::transposed(rows).into_iter().zip(self.0) {
+                column.store(line);
+            }
+        }
+    }
+
+    #[test]
+    fn sixteen_rows_are_transposed_on_every_kind_of_lanes() {
+        let rows = std::array::from_fn(|i| Line(std::array::from_fn(|j| (16 * i + j) as f32)));
+        let mut all = vec![rows; 2];
+        Transpose(&mut all[0]).run::<Plain>();
+        on_lanes(Transpose(&mut all[1]));
+        #[cfg(target_arch = "x86_64")]
+        if level() != Level::Baseline {
+            let mut rows = rows;
+            // SAFETY: the processor has AVX2 and FMA.
+            unsafe { on_avx2(Transpose(&mut rows)) };
+            all.push(rows);
+        }
+        for columns in all {
+            for (i, column) in columns.iter().enumerate() {
+                for (j, value) in column.0.iter().enumerate() {
+                    assert_eq!(*value, (16 * j + i) as f32);
+                }
+            }
+        }
     }
 
     #[test]

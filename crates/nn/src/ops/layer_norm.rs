@@ -152,13 +152,18 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         };
         tape.add_backward_op(move |gradients| {
             let dy = y_ghost.take(gradients)?;
-            // Without a residual the stream is x itself, and its gradient is added to in place.
-            let (d_scale, d_shift) = saved.backward(stream_ghost.gradient(gradients)?, &dy);
-            if let Some((x, residual)) = residual_ghosts {
-                let d_stream = stream_ghost.take(gradients)?;
-                x.add(gradients, d_stream.clone())?;
-                residual.add(gradients, d_stream)?;
-            }
+            let (d_scale, d_shift) = match residual_ghosts {
+                // The stream is x itself, and its gradient is added to in place.
+                None => saved.backward(stream_ghost.gradient(gradients)?, None, &dy),
+                Some((x, residual)) => {
+                    let mut d_stream = stream_ghost.take(gradients)?;
+                    let mut copy = Buffer::scratch(d_stream.len());
+                    let sums = saved.backward(&mut d_stream, Some(&mut copy), &dy);
+                    x.add(gradients, copy)?;
+                    residual.add(gradients, d_stream)?;
+                    sums
+                }
+            };
             vectors::add_all(scale_ghost.gradient(gradients)?, &d_scale);
             vectors::add_all(shift_ghost.gradient(gradients)?, &d_shift);
             Ok(())
@@ -247,7 +252,7 @@ fn normalize_row(
 ) -> (f32, f32) {
     let width = s.len() as f32;
     let mean = vectors::sum(s) / width;
-    let variance = vectors::sum_of(s.len(), |i| (s[i] - mean) * (s[i] - mean)) / width;
+    let variance = vectors::sum_of(s, |s| (s - mean) * (s - mean)) / width;
     let inverse = 1.0 / (variance + EPSILON).sqrt();
     for (((out, s), scale), shift) in out.iter_mut().zip(s).zip(scale).zip(shift) {
         let y = (s - mean) * inverse * scale + shift;
@@ -270,18 +275,28 @@ struct Saved {
 }
 
 impl Saved {
-    /// Adds to the stream's gradient; gives back those of scale and shift.
-    fn backward(&self, d_stream: &mut [f32], dy: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    /// Adds to the stream's gradient, and copies the sum; gives back those of scale and shift.
+    fn backward(
+        &self,
+        d_stream: &mut [f32],
+        copy: Option<&mut [f32]>,
+        dy: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
         let width = self.scale.len();
         let blocks = self.moments.len().div_ceil(2 * ROWS);
         let mut partials = Buffer::zeros(blocks * 4 * width); // by block: d_scale, d_shift, scratch
+        let mut copies: Vec<_> = match copy {
+            Some(copy) => copy.chunks_mut(ROWS * width).map(Some).collect(),
+            None => (0..blocks).map(|_| None).collect(),
+        };
         d_stream
             .par_chunks_mut(ROWS * width)
+            .zip(&mut copies)
             .zip(dy.par_chunks(ROWS * width))
             .zip(self.stream.par_chunks(ROWS * width))
             .zip(self.moments.par_chunks(2 * ROWS))
             .zip(partials.par_chunks_mut(4 * width))
-            .for_each(|((((d_stream, dy), stream), moments), partial)| {
+            .for_each(|(((((d_stream, copy), dy), stream), moments), partial)| {
                 let rows = SavedRows {
                     stream,
                     moments,
@@ -292,6 +307,9 @@ impl Saved {
                 let (d_scale, rest) = partial.split_at_mut(width);
                 let (d_shift, scratch) = rest.split_at_mut(width);
                 backward_rows(d_stream, dy, rows, d_scale, d_shift, scratch);
+                if let Some(copy) = copy {
+                    copy.copy_from_slice(d_stream);
+                }
             });
         let mut totals = vec![0.0; 2 * width];
         for partial in partials.chunks_exact(4 * width) {

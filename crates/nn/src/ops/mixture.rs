@@ -40,10 +40,14 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
     let (tokens, experts) = (x.shape().0, gate.shape().1);
     let device = x.device();
     let gate = gate.enter(tape)?;
-    let (logits, rest) = taped(&x.enter(tape)?, tape)
-        .try_matmul(gate)
-        .map_err(Error::device)?
-        .split_tape();
+    let mut seen = taped(&x.enter(tape)?, tape);
+    if let Some(jitter) = options.jitter {
+        let mut factors = vec![1.0; tokens * x.shape().1];
+        jitter.apply(&mut factors);
+        let factors = raw(device, factors, *x.shape())?;
+        seen = seen.try_mul(factors).map_err(Error::device)?;
+    }
+    let (logits, rest) = seen.try_matmul(gate).map_err(Error::device)?.split_tape();
     *tape = rest;
     let (p, rest) = taped(&logits, tape)
         .try_softmax::<Axis<1>>()
@@ -155,7 +159,14 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     + 'static,
 ) -> Result<MoeOutput<Cpu>, Error> {
     let ((tokens, width), experts) = (*x.shape(), gate_weight.shape().1);
-    let gate = Gate::new(x.values(), gate_weight.values(), tokens, experts);
+    let jitter = options.jitter;
+    let jittered = jitter.map(|jitter| {
+        let mut values = Buffer::of(x);
+        jitter.apply(&mut values);
+        values
+    });
+    let seen = jittered.as_deref().unwrap_or(x.values());
+    let gate = Gate::new(seen, gate_weight.values(), tokens, experts);
     let routing = Routing::new(&gate, options);
     let sorted = routing.gather(x.values(), width);
     let (rows, state) = forward(&routing, &sorted);
@@ -186,12 +197,10 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
             let (d_rows, d_weights) = routing.combine_backward(&dy, &rows, outputs);
             let scale = f64::from(balance_slope) * experts as f64 / tokens.max(1) as f64;
             let d_balance: Vec<f32> = shares.iter().map(|f| (f * scale) as f32).collect();
-            let mut d_gate = Buffer::scratch(tokens * experts);
-            d_gate
-                .chunks_exact_mut(experts)
-                .for_each(|row| row.copy_from_slice(&d_balance));
-            routing.add_weight_gradients(&mut d_gate, &d_weights, &gate);
-            gate.logit_gradients(&mut d_gate, z_slope);
+            let d_gate = gate.logit_gradients(z_slope, |token, d_row| {
+                d_row.copy_from_slice(&d_balance);
+                routing.add_weight_gradients(token, d_row, &d_weights, &gate);
+            });
             let d_sorted = backward(
                 ExpertsBackward {
                     routing: &routing,
@@ -202,7 +211,8 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
                 gradients,
             )?;
             let d_gate_weight = gate_ghost.gradient(gradients)?;
-            products::add_transposed_product(d_gate_weight, &x, &d_gate, tokens);
+            let seen = jittered.as_deref().unwrap_or(&x);
+            products::add_transposed_product(d_gate_weight, seen, &d_gate, tokens);
             let mut dx = Buffer::scratch(tokens * width);
             products::multiply_rows(
                 &mut dx,
@@ -210,6 +220,9 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
                 Strided::new(&gate_values, width, experts).transposed(),
                 Start::Zero,
             );
+            if let Some(jitter) = jitter {
+                jitter.apply(&mut dx);
+            }
             routing.add_back(&mut dx, &d_sorted, width);
             x_ghost.add(gradients, dx)
         });

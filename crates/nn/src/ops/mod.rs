@@ -40,7 +40,7 @@ pub use add_rows::add_rows;
 pub use attention::{Qkv, attention};
 pub use cross_entropy::{NO_TARGET, cross_entropy};
 pub use dropout::dropout;
-pub use gate::MoeOptions;
+pub use gate::{Jitter, MoeOptions};
 pub use gated_sum::gated_sum;
 pub use gather_rows::gather_rows;
 pub use info_nce::info_nce;

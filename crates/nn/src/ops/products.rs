@@ -4,9 +4,12 @@
 //! which change bits. Here every call has an inner dimension of at most [`INNER`], and threads take
 //! blocks of [`ROWS`] rows, whatever the machine.
 
+use std::sync::Once;
+
 use rayon::prelude::*;
 
 use super::buffers::Buffer;
+use super::lanes::{LANES, Lanes, OnLanes, on_lanes};
 use super::vectors::{self, vectorized};
 use crate::precision::{Precision, precision};
 
@@ -175,6 +178,7 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
         // SAFETY: this precision is chosen only where the processor has the instructions.
         return unsafe { super::bf16::multiply(out, a, b, accumulate) };
     }
+    read_in_place();
     let longest = longest_inner(a, b);
     for start in (0..a.columns).step_by(longest) {
         let inner = longest.min(a.columns - start);
@@ -212,6 +216,14 @@ pub(crate) fn multiply(out: StridedMut<'_>, a: Strided<'_>, b: Strided<'_>, accu
             }
         }
     }
+}
+
+/// gemm copies a right operand that it could read where it stands, if the result has more rows than six
+/// times this: for the blocks of rows here that takes longer than it saves.
+fn read_in_place() {
+    const COPIED_FROM: usize = 256;
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| gemm::set_lhs_packing_threshold_single_thread(COPIED_FROM));
 }
 
 /// The inner dimension of one gemm call, so that what it copies of either operand stays small.
@@ -279,13 +291,37 @@ pub(crate) fn transpose(values: &[f32], rows: usize, columns: usize) -> Buffer {
 /// See [`transpose`].
 pub(crate) fn transpose_into(out: &mut [f32], values: &[f32], rows: usize, columns: usize) {
     assert_eq!((out.len(), values.len()), (rows * columns, rows * columns));
-    const TILE: usize = 16;
-    for top in (0..rows).step_by(TILE) {
-        let height = TILE.min(rows - top);
-        for column in 0..columns {
-            let to = &mut out[column * rows + top..][..height];
-            for (i, to) in to.iter_mut().enumerate() {
-                *to = values[(top + i) * columns + column];
+    on_lanes(Transpose {
+        out,
+        values,
+        rows,
+        columns,
+    });
+}
+
+struct Transpose<'a> {
+    out: &'a mut [f32],
+    values: &'a [f32],
+    rows: usize,
+    columns: usize,
+}
+
+impl OnLanes for Transpose<'_> {
+    /// Tiles of sixteen rows and columns; zeros stand for what a tile lacks.
+    #[inline(always)]
+    fn run<L: Lanes>(self) {
+        for top in (0..self.rows).step_by(LANES) {
+            let height = LANES.min(self.rows - top);
+            for left in (0..self.columns).step_by(LANES) {
+                let width = LANES.min(self.columns - left);
+                let mut tile = [L::splat(0.0); LANES];
+                for (i, row) in tile.iter_mut().take(height).enumerate() {
+                    *row = L::of_some(&self.values[(top + i) * self.columns + left..][..width]);
+                }
+                let tile = L::transposed(tile);
+                for (i, column) in tile.into_iter().take(width).enumerate() {
+                    column.put_some(&mut self.out[(left + i) * self.rows + top..][..height]);
+                }
             }
         }
     }
@@ -450,6 +486,18 @@ mod tests {
                 &plain(&vec![1.0; rows], &y, (1, rows, outputs)),
                 "bias gradient",
             );
+        }
+    }
+
+    #[test]
+    fn transposes_of_odd_sizes() {
+        for (rows, columns) in [(1, 1), (16, 16), (17, 3), (5, 40), (33, 47), (0, 4), (4, 0)] {
+            let values: Vec<f32> = (0..rows * columns).map(|i| i as f32).collect();
+            let transposed = transpose(&values, rows, columns);
+            assert_eq!(transposed.len(), values.len());
+            for (i, value) in transposed.iter().enumerate() {
+                assert_eq!(*value, values[i % rows * columns + i / rows]);
+            }
         }
     }
 

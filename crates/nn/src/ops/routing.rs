@@ -145,7 +145,7 @@ impl Routing {
 
     /// By token the weighted sum of its served rows of y [R, d]: [N, d].
     pub(crate) fn combine(&self, y: &[f32], width: usize, tokens: usize) -> Buffer {
-        let mut out = Buffer::zeros(tokens * width);
+        let mut out = Buffer::scratch(tokens * width);
         self.spread(&mut out, y, width, Some(&self.weights));
         out
     }
@@ -155,6 +155,7 @@ impl Routing {
         self.spread(out, dx, width, None);
     }
 
+    /// Adds to `out`; with weights, to zeros.
     fn spread(&self, out: &mut [f32], rows: &[f32], width: usize, weights: Option<&[f32]>) {
         let k = self.top_k;
         out.par_chunks_mut(TOKENS * width)
@@ -162,6 +163,9 @@ impl Routing {
             .enumerate()
             .for_each(|(block, (out, places))| {
                 let weights = weights.map(|weights| &weights[block * TOKENS * k..]);
+                if weights.is_some() {
+                    out.fill(0.0);
+                }
                 add_served_rows(out, rows, places, weights, width);
             });
     }
@@ -199,32 +203,31 @@ impl Routing {
         (d_rows, self.rows.iter().map(d_weight).collect())
     }
 
-    /// Adds the gradients of the weights [N, k] to those of the probabilities [N, E].
+    /// Adds the gradients of the weights [N, k] to those of one token's probabilities `[E]`.
     pub(crate) fn add_weight_gradients(
         &self,
-        d_probabilities: &mut [f32],
+        token: usize,
+        d_row: &mut [f32],
         d_weights: &[f32],
         gate: &Gate,
     ) {
         let k = self.top_k;
-        for (token, d_row) in d_probabilities.chunks_exact_mut(gate.experts).enumerate() {
-            let span = token * k..(token + 1) * k;
-            let (experts, d_weights) = (&self.experts[span.clone()], &d_weights[span.clone()]);
-            if k == 1 {
-                d_row[experts[0] as usize] += d_weights[0];
-                continue;
-            }
-            // w_j = p_j / sum of the chosen p: dp_j = (dw_j - sum_i dw_i w_i) / sum.
-            let row = &gate.probabilities[token * gate.experts..][..gate.experts];
-            let total: f32 = experts.iter().map(|&expert| row[expert as usize]).sum();
-            let mean: f32 = d_weights
-                .iter()
-                .zip(&self.weights[span])
-                .map(|(d, w)| d * w)
-                .sum();
-            for (&expert, d) in experts.iter().zip(d_weights) {
-                d_row[expert as usize] += (d - mean) / total;
-            }
+        let span = token * k..(token + 1) * k;
+        let (experts, d_weights) = (&self.experts[span.clone()], &d_weights[span.clone()]);
+        if k == 1 {
+            d_row[experts[0] as usize] += d_weights[0];
+            return;
+        }
+        // w_j = p_j / sum of the chosen p: dp_j = (dw_j - sum_i dw_i w_i) / sum.
+        let row = &gate.probabilities[token * gate.experts..][..gate.experts];
+        let total: f32 = experts.iter().map(|&expert| row[expert as usize]).sum();
+        let mean: f32 = d_weights
+            .iter()
+            .zip(&self.weights[span])
+            .map(|(d, w)| d * w)
+            .sum();
+        for (&expert, d) in experts.iter().zip(d_weights) {
+            d_row[expert as usize] += (d - mean) / total;
         }
     }
 }

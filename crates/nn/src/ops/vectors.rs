@@ -77,6 +77,13 @@ vectorized! {
         add_scaled(to, factor, from);
     }
 
+    /// `from += share * (to - from)`.
+    pub(crate) fn move_towards(from: &mut [f32], to: &[f32], share: f32) {
+        for (from, to) in from.iter_mut().zip(to) {
+            *from += share * (to - *from);
+        }
+    }
+
     /// Scalar product of two slices of one length.
     pub(crate) fn dot_all(a: &[f32], b: &[f32]) -> f32 {
         dot(a, b)
@@ -85,21 +92,19 @@ vectorized! {
 
 const LANES: usize = 16;
 
-/// Adds up `value(i)` for i in 0..length over sixteen lanes, then the lanes by halves.
+/// Adds up `value(x)` over sixteen lanes, then the lanes by halves.
 #[inline(always)]
-pub(crate) fn sum_of(length: usize, value: impl Fn(usize) -> f32) -> f32 {
+pub(crate) fn sum_of(x: &[f32], value: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0f32; LANES];
-    let whole = length / LANES * LANES;
-    let mut start = 0;
-    while start < whole {
-        for (lane, total) in lanes.iter_mut().enumerate() {
-            *total += value(start + lane);
+    let (whole, rest) = x.as_chunks::<LANES>();
+    for chunk in whole {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += value(x);
         }
-        start += LANES;
     }
     let mut total = 0.0;
-    for i in whole..length {
-        total += value(i);
+    for &x in rest {
+        total += value(x);
     }
     total + sum_of_lanes(lanes)
 }
@@ -120,14 +125,25 @@ fn sum_of_lanes(mut lanes: [f32; LANES]) -> f32 {
 /// Sum of a slice.
 #[inline(always)]
 pub(crate) fn sum(x: &[f32]) -> f32 {
-    sum_of(x.len(), |i| x[i])
+    sum_of(x, |x| x)
 }
 
-/// Scalar product of two slices of one length.
+/// Scalar product of two slices of one length, added up as in [`sum_of`].
 #[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let b = &b[..a.len()];
-    sum_of(a.len(), |i| a[i] * b[i])
+    let mut lanes = [0.0f32; LANES];
+    let (a, rest_of_a) = a.as_chunks::<LANES>();
+    let (b, rest_of_b) = b.as_chunks::<LANES>();
+    for (a, b) in a.iter().zip(b) {
+        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
+            *lane += a * b;
+        }
+    }
+    let mut total = 0.0;
+    for (a, b) in rest_of_a.iter().zip(rest_of_b) {
+        total += a * b;
+    }
+    total + sum_of_lanes(lanes)
 }
 
 /// The largest value; negative infinity for an empty slice, NaN if any value is NaN.

@@ -16,6 +16,7 @@ pub use initial::Initial;
 pub(crate) use initial::key_of;
 
 use crate::ops::buffers::Buffer;
+use crate::ops::vectors::move_towards;
 use crate::tensors::{Tensor, tensor};
 use crate::{Device, Error};
 
@@ -246,6 +247,14 @@ impl<D: Device> Parameters<D> {
     /// A copy of all values, in order: to keep the best weights.
     pub fn snapshot(&self) -> Vec<Vec<f32>> {
         self.entries.iter().map(Parameter::read).collect()
+    }
+
+    /// Moves what [`Parameters::snapshot`] gave towards the values of now, by this share of the way: with 1/n at
+    /// the n-th call it becomes their mean.
+    pub fn move_snapshot(&self, snapshot: &mut [Vec<f32>], share: f32) {
+        for (entry, values) in self.entries.iter().zip(snapshot) {
+            move_towards(values, &entry.read(), share);
+        }
     }
 
     /// Puts back what [`Parameters::snapshot`] gave; an error if parameters were added since.

@@ -24,6 +24,7 @@ use self::memory::TableMemory;
 use self::sharded::{ShardedConfig, ShardedRows};
 use self::used_rows::used_rows;
 use crate::ops::buffers::Buffer;
+use crate::ops::vectors::move_towards;
 use crate::parameters::key_of;
 use crate::tensors::tensor;
 use crate::{Device, Error, Group, Matrix};
@@ -247,6 +248,30 @@ impl Table {
         let mut copy = TableMemory::zeros(self.rows * self.dim, &self.place)?;
         self.read(RowPart::Values, 0..self.rows, &mut copy)?;
         Ok(TableSnapshot(Arc::new(copy)))
+    }
+
+    /// Moves what [`Table::snapshot`] gave towards the values of now, by this share of the way: with 1/n at the
+    /// n-th call it becomes their mean.
+    ///
+    /// # Errors
+    /// The snapshot has clones, and there is no room for one more.
+    pub fn move_snapshot(&self, snapshot: &mut TableSnapshot, share: f32) -> Result<(), Error> {
+        if Arc::get_mut(&mut snapshot.0).is_none() {
+            let mut copy = TableMemory::zeros(snapshot.values().len(), &self.place)?;
+            copy.copy_from_slice(snapshot.values());
+            *snapshot = TableSnapshot(Arc::new(copy));
+        }
+        let Some(values) = Arc::get_mut(&mut snapshot.0) else {
+            return Ok(());
+        };
+        let mut newer = vec![0.0; BLOCK_VALUES.max(self.dim)];
+        for rows in self.blocks(RowPart::Values) {
+            let places = rows.start * self.dim..rows.end * self.dim;
+            let newer = &mut newer[..places.len()];
+            self.read(RowPart::Values, rows, newer)?;
+            move_towards(&mut values[places], newer, share);
+        }
+        Ok(())
     }
 
     /// Puts back what [`Table::snapshot`] gave; an error if it is of another size.

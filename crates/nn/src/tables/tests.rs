@@ -45,6 +45,41 @@ fn step(table: &mut Table, number: u32) {
     table.update(&rows.rows, &gradient, 0.9, &RATE).unwrap();
 }
 
+#[test]
+fn a_snapshot_that_is_moved_becomes_the_mean() {
+    let folder = tempfile::tempdir().unwrap();
+    for place in [
+        TablePlace::Memory,
+        TablePlace::File(folder.path().to_owned()),
+    ] {
+        let settings_of = |place: &TablePlace| TableSettings {
+            place: place.clone(),
+            ..settings(RowOptimizer::LazyAdam, 2)
+        };
+        let mut table = Table::new("item", 1999, 3, 1.0, settings_of(&place), 1).unwrap();
+        let first = table.snapshot().unwrap();
+        let mut mean = first.clone();
+        let mut sum: Vec<f64> = first.values().iter().map(|&x| f64::from(x)).collect();
+        for number in 1..4u16 {
+            step(&mut table, number.into());
+            table
+                .move_snapshot(&mut mean, 1.0 / f32::from(number + 1))
+                .unwrap();
+            let now = table.values().unwrap();
+            sum.iter_mut()
+                .zip(&now)
+                .for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        for (mean, sum) in mean.values().iter().zip(&sum) {
+            assert!((f64::from(*mean) - sum / 4.0).abs() < 1e-6);
+        }
+        // The clone it was made from is as it was.
+        let fresh = Table::new("item", 1999, 3, 1.0, settings_of(&place), 1).unwrap();
+        assert_ne!(first, mean);
+        assert_eq!(first, fresh.snapshot().unwrap());
+    }
+}
+
 /// Bits of values and state after some steps.
 fn trained(settings: TableSettings, steps: u32) -> Vec<u32> {
     let mut table = Table::new("item", 1999, 3, 1.0, settings, 1).unwrap();

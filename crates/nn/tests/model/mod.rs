@@ -99,6 +99,7 @@ impl Model {
             experts: 4,
             attention_experts: 2,
             ffns: 2,
+            jitter: 0.0,
             moe: MoeOptions::default(),
             dropout: 0.1,
             positions: 64,

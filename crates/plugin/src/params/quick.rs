@@ -124,8 +124,12 @@ impl Look<'_> {
         let target = reference
             .as_str()
             .and_then(|reference| reference.strip_prefix('#'))
-            .filter(|pointer| pointer.starts_with('/') && !pointer.contains('%'))
-            .and_then(|pointer| self.root.pointer(pointer));
+            .and_then(|pointer| pointer.strip_prefix('/'))
+            .filter(|pointer| !pointer.contains(['%', '~']))
+            .and_then(|pointer| {
+                let mut steps = pointer.split('/');
+                steps.try_fold(self.root, |schema, step| schema.get(step))
+            });
         match (target, references.checked_sub(1)) {
             (Some(schema), Some(left)) => self.at(schema, value, left),
             _ => false,

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::model_factory::ModelFactory;
 
 /// Raised when the outputs of `finetune` change for the same params and inputs.
-pub const FINETUNE_REVISION: &str = "4";
+pub const FINETUNE_REVISION: &str = "5";
 
 /// Multi-task fine-tuning: `dataset`, `encoder`, `embeddings`, `choice` (optional) -> `model`, `history`, `predictions`.
 pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
@@ -29,7 +29,7 @@ pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {
         .optional_input(PORT, PortType::Choice)
         .describe(PORT, "Of `select`: its params stand in place of those of `with`.")
         .output("model", PortType::Model)
-        .describe("model", "Configuration and weights of the best epoch.")
+        .describe("model", "Configuration and the weights that were kept.")
         .output("history", PortType::File)
         .describe("history", "NDJSON, one value of one metric a line.")
         .output("predictions", PortType::Predictions)

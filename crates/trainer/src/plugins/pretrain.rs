@@ -13,7 +13,7 @@ use crate::pretrain::{self, PretrainOutputs};
 use crate::pretrain_params::PretrainParams;
 
 /// Raised when the outputs of `pretrain` change for the same params and inputs.
-pub const PRETRAIN_REVISION: &str = "4";
+pub const PRETRAIN_REVISION: &str = "5";
 
 /// Masked channel prediction, or what a model brings: `dataset`, `encoder`, `choice` (optional)
 /// -> `encoder`, `history`.

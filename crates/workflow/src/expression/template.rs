@@ -3,6 +3,7 @@
 use crate::codes::Code;
 use crate::expression::Mistake;
 use crate::expression::grammar::{self, Expression};
+use crate::node::expression_start;
 
 /// The most expressions in one text.
 const MAX_EXPRESSIONS: usize = 1000;
@@ -31,7 +32,7 @@ impl<'t> Template<'t> {
         let mut mistakes = Vec::new();
         let mut at = 0;
         let mut expressions = 0;
-        while let Some(start) = text[at..].find("${{").map(|found| at + found) {
+        while let Some(start) = expression_start(&text[at..]).map(|found| at + found) {
             if start > at {
                 parts.push(Part::Text(&text[at..start]));
             }

@@ -38,6 +38,7 @@ impl ModelKind for Bert {
             heads: params.heads,
             d_ff: params.d_ff,
             ffns: 1,
+            jitter: 0.0,
             experts: 1,
             attention_experts: 1,
             moe: MoeOptions::default(),

@@ -24,7 +24,7 @@ impl ModelKind for SuperMoe {
         "Transformer whose feed-forward layers are mixtures of experts.";
     const REVISION: &'static str = "1";
     const TRAINING_PARAMS: &'static [&'static str] =
-        &["balance_weight", "z_weight", "capacity_factor"];
+        &["balance_weight", "z_weight", "capacity_factor", "jitter"];
 
     type Params = SuperMoeParams;
     type Encoder<D: Device> = SuperMoe;
@@ -48,7 +48,9 @@ impl ModelKind for SuperMoe {
             moe: MoeOptions {
                 top_k: params.top_k,
                 capacity_factor: params.capacity_factor.map(|x| x as f32),
+                jitter: None,
             },
+            jitter: params.jitter as f32,
             embeddings: EmbeddingWidths {
                 id: params.id_width,
                 category: params.category_width,

@@ -33,6 +33,10 @@ pub struct SuperMoeParams {
     /// null: no step is dropped.
     #[schemars(range(min = 0.01, max = 1024.0))]
     pub capacity_factor: Option<f64>,
+    /// In training, what gates see is multiplied by random factors in [1 - jitter, 1 + jitter) (Switch Transformer,
+    /// section 2.2, takes 0.01); 0: it is not.
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub jitter: f64,
     /// Weight of the load balance loss (Switch Transformer, eq. 4), summed over all mixtures.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub balance_weight: f64,
@@ -58,6 +62,7 @@ impl Default for SuperMoeParams {
             top_k: 1,
             attention_experts: 1,
             capacity_factor: None,
+            jitter: 0.0,
             balance_weight: 0.01,
             z_weight: 0.0,
             id_width: 16,
@@ -92,6 +97,12 @@ impl SuperMoeParams {
         {
             return Err(format!(
                 "`capacity_factor` must be above 0 or null, found {factor}"
+            ));
+        }
+        if !(0.0..=0.9).contains(&self.jitter) {
+            return Err(format!(
+                "`jitter` must be from 0 to 0.9, found {}",
+                self.jitter
             ));
         }
         size_checks::weights(&[
@@ -131,6 +142,10 @@ mod tests {
         );
         assert!(told(|params| params.capacity_factor = Some(0.0)).contains("capacity_factor"));
         assert!(told(|params| params.balance_weight = -1.0).contains("balance_weight"));
+        assert_eq!(
+            told(|params| params.jitter = f64::NAN),
+            "`jitter` must be from 0 to 0.9, found NaN"
+        );
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl OnLanes for Forward<'_> {
             let blocks = queries.chunks_exact(LANES * lines);
             let results = out[head].chunks_exact_mut(LANES * lines);
             for ((queries, out), normalizers) in blocks.zip(results).zip(&mut normalizers) {
-                turn(queries, columns, lines);
+                turn::<L>(queries, columns, lines);
                 scores::<L>(columns, keys, weights, lines);
                 softmax::<L>(weights, sizes, normalizers);
                 combine::<L>(weights, values, out, lines);
@@ -207,8 +207,8 @@ impl OnLanes for Backward<'_> {
             let results = d_queries.chunks_exact_mut(LANES * lines);
             let blocks = blocks.zip(d_blocks).zip(results).zip(&mut normalizers);
             for (((queries, d_out), d_queries), normalizers) in blocks {
-                turn(queries, columns, lines);
-                turn(d_out, d_columns, lines);
+                turn::<L>(queries, columns, lines);
+                turn::<L>(d_out, d_columns, lines);
                 scores::<L>(columns, keys, weights, lines);
                 scores::<L>(d_columns, values, d_weights, lines);
                 score_gradients::<L>(weights, d_weights, sizes, normalizers);
@@ -301,24 +301,14 @@ fn scatter<L: Lanes>(from: &[Line], to: &mut RowsMut<'_>, sizes: Sizes, steps: R
 
 /// Sixteen rows with the rows in lanes, by column. `rows` [LANES, lines], `columns` [size].
 #[inline(always)]
-fn turn(rows: &[Line], columns: &mut [Line], lines: usize) {
+fn turn<L: Lanes>(rows: &[Line], columns: &mut [Line], lines: usize) {
     for (line, columns) in columns.chunks_mut(LANES).enumerate() {
-        let rows = rows.chunks_exact(lines).map(|row| &row[line].0);
-        match columns.as_mut_array::<LANES>() {
-            Some(columns) => {
-                for (lane, row) in (0..LANES).zip(rows) {
-                    for (column, value) in columns.iter_mut().zip(row) {
-                        column.0[lane] = *value;
-                    }
-                }
-            }
-            None => {
-                for (lane, row) in (0..LANES).zip(rows) {
-                    for (column, value) in columns.iter_mut().zip(row) {
-                        column.0[lane] = *value;
-                    }
-                }
-            }
+        let mut tile = [L::splat(0.0); LANES];
+        for (row, values) in rows.chunks_exact(lines).zip(&mut tile) {
+            *values = L::load(&row[line]);
+        }
+        for (column, values) in columns.iter_mut().zip(L::transposed(tile)) {
+            values.store(column);
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::ops::{Activation, MoeOptions};
 use crate::parameters::Initial;
 use crate::tables::RowOptimizer;
 use crate::{
-    Cpu, Group, Matrix, Offsets, OwnedTape, Parameters, Scalar, Table, TableRows, matrix, ops, read,
+    Cpu, Group, Matrix, NoneTape, Offsets, OwnedTape, Parameters, Scalar, Table, TableRows, matrix,
+    ops, read,
 };
 
 const WIDTH: usize = 8;
@@ -30,6 +31,7 @@ fn config(experts: usize, attention_experts: usize) -> EncoderConfig {
         experts,
         attention_experts,
         ffns: 2,
+        jitter: 0.0,
         moe: MoeOptions::default(),
         dropout: 0.0,
         positions: POSITIONS,
@@ -310,7 +312,7 @@ fn attention_by_itself() {
                     Attention::new(parameters, "attention", WIDTH, heads, experts, &options)
                         .unwrap();
                 layer
-                    .forward(parameters, x, &offsets(), loads, tape)
+                    .forward(parameters, x, &offsets(), Mode::Evaluate, loads, tape)
                     .unwrap()
             },
             |plain, x| plain.attention(x, "attention"),
@@ -329,7 +331,9 @@ fn a_mixture_of_experts_by_itself() {
                 let inner = config.inner;
                 let layer =
                     MoeFfn::new(parameters, "ffn", WIDTH, inner, experts, &config.moe).unwrap();
-                layer.forward(parameters, x, loads, tape).unwrap()
+                layer
+                    .forward(parameters, x, Mode::Evaluate, loads, tape)
+                    .unwrap()
             },
             |plain, x| plain.moe_ffn(x, "ffn"),
         );
@@ -352,6 +356,30 @@ fn a_block_by_itself() {
             |plain, x| plain.block(x.to_vec(), "block"),
         );
     }
+}
+
+#[test]
+fn gates_are_jittered_in_training_alone() {
+    let outputs = |jitter: f32, mode: Mode| {
+        let config = EncoderConfig {
+            jitter,
+            ..config(3, 2)
+        };
+        let mut parameters = Parameters::new(Cpu::default(), 5);
+        let layer = Block::new(&mut parameters, "block", &config).unwrap();
+        let (x, mut loads) = (hidden(), Vec::new());
+        let y = layer.forward(&parameters, x, &offsets(), mode, &mut loads, &mut NoneTape);
+        (read(&y.unwrap()), loads.len())
+    };
+    let train = |key| Mode::Train { key };
+    let plain = outputs(0.0, Mode::Evaluate);
+    // Of q, k, v, and of two feed-forward mixtures.
+    assert_eq!(plain.1, 5);
+    assert_eq!(outputs(0.2, Mode::Evaluate), plain);
+    assert_eq!(outputs(0.0, train(1)), plain);
+    assert_ne!(outputs(0.2, train(1)), plain);
+    assert_eq!(outputs(0.2, train(1)), outputs(0.2, train(1)));
+    assert_ne!(outputs(0.2, train(1)), outputs(0.2, train(2)));
 }
 
 #[test]
@@ -387,7 +415,7 @@ fn work_of_experts(experts: usize, top_k: usize) -> usize {
         let (x, before) = (hidden(), MULTIPLIED.get());
         let mut tape = OwnedTape::default();
         let y = layer
-            .forward(&parameters, &x, &mut Vec::new(), &mut tape)
+            .forward(&parameters, &x, Mode::Evaluate, &mut Vec::new(), &mut tape)
             .unwrap();
         let loss = Output::Matrix(y).contract(0, &mut tape).unwrap();
         ops::backward(loss, tape).unwrap();

@@ -4,7 +4,7 @@ use super::Kernel::{self, Device as Own};
 use super::cases::lengths;
 use super::{Output, check, references};
 use crate::Device;
-use crate::ops::{self, MoeOptions, MoeWeights, Qkv};
+use crate::ops::{self, Jitter, MoeOptions, MoeWeights, Qkv};
 
 pub(super) fn attention_of_one_matrix<D: Device>(kernel: Kernel) {
     let offsets = lengths();
@@ -86,6 +86,7 @@ fn route(
     let options = MoeOptions {
         top_k,
         capacity_factor,
+        jitter: None,
     };
     let capacity = options.capacity(tokens, experts);
     (options, capacity)
@@ -136,6 +137,52 @@ pub(super) fn moe_ffn<D: Device>(kernel: Kernel) {
     }
 }
 
+/// Weights that two inputs share; the second leaves experts without rows.
+pub(super) fn moe_ffn_of_two_inputs<D: Device>(kernel: Kernel) {
+    let (width, inner, experts, tokens) = (5, 7, 4, [40, 1]);
+    let (options, capacity) = route(experts, 1, None, tokens[0]);
+    check::<D>(
+        &[
+            &[tokens[0], width],
+            &[tokens[1], width],
+            &[width, experts],
+            &[experts, width, inner],
+            &[experts, inner],
+            &[experts, inner, width],
+            &[experts, width],
+        ],
+        |x, tape| {
+            let weights = MoeWeights {
+                gate: x.matrix(2),
+                inner: x.cube(3),
+                inner_bias: x.matrix(4),
+                outer: x.cube(5),
+                outer_bias: x.matrix(6),
+            };
+            let run = if kernel == Own {
+                ops::moe_ffn
+            } else {
+                ops::moe_ffn::composed
+            };
+            let mut outputs = Vec::new();
+            for input in [x.matrix(0), x.matrix(1)] {
+                let out = run(input, weights, &options, tape)?;
+                outputs.push(Output::Matrix(out.y));
+            }
+            Ok(outputs)
+        },
+        |x| {
+            let of_input = |input: &[f64]| {
+                let outputs = references::mixture(input, &x[2], experts, 1, capacity, |row, e| {
+                    references::expert_ffn(row, e, &x[3], &x[4], &x[5], &x[6], inner)
+                });
+                outputs.into_iter().next().unwrap()
+            };
+            vec![of_input(&x[0]), of_input(&x[1])]
+        },
+    );
+}
+
 pub(super) fn moe_linear<D: Device>(kernel: Kernel) {
     let (inputs, outputs, tokens) = (5, 4, 150);
     for (experts, top_k, factor) in ROUTES {
@@ -167,4 +214,45 @@ pub(super) fn moe_linear<D: Device>(kernel: Kernel) {
             },
         );
     }
+}
+
+/// What gates see is not what experts see.
+pub(super) fn moe_linear_with_jitter<D: Device>(kernel: Kernel) {
+    let (inputs, outputs, experts, tokens) = (5, 4, 3, 150);
+    let jitter = Jitter { width: 0.3, key: 9 };
+    let mut factors = vec![1.0; tokens * inputs];
+    jitter.apply(&mut factors);
+    let (options, capacity) = route(experts, 2, None, tokens);
+    let options = MoeOptions {
+        jitter: Some(jitter),
+        ..options
+    };
+    check::<D>(
+        &[
+            &[tokens, inputs],
+            &[inputs, experts],
+            &[experts, inputs, outputs],
+        ],
+        |x, tape| {
+            let run = if kernel == Own {
+                ops::moe_linear
+            } else {
+                ops::moe_linear::composed
+            };
+            let out = run(x.matrix(0), x.matrix(1), x.cube(2), &options, tape)?;
+            Ok(vec![
+                Output::Matrix(out.y),
+                Output::Scalar(out.balance),
+                Output::Scalar(out.z),
+            ])
+        },
+        |x| {
+            let pairs = x[0].iter().zip(&factors);
+            let seen: Vec<f64> = pairs.map(|(x, &factor)| x * f64::from(factor)).collect();
+            references::mixture_seeing(&x[0], &seen, &x[1], experts, 2, capacity, |row, e| {
+                let weight = &x[2][e * inputs * outputs..][..inputs * outputs];
+                references::linear(row, weight, None, inputs, outputs)
+            })
+        },
+    );
 }

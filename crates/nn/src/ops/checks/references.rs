@@ -95,12 +95,25 @@ pub(crate) fn mixture(
     capacity: usize,
     expert: impl Fn(&[f64], usize) -> Vec<f64>,
 ) -> Vec<Vec<f64>> {
+    mixture_seeing(x, x, gate, experts, top_k, capacity, expert)
+}
+
+/// The same with another input of the gate than of the experts.
+pub(crate) fn mixture_seeing(
+    x: &[f64],
+    seen: &[f64],
+    gate: &[f64],
+    experts: usize,
+    top_k: usize,
+    capacity: usize,
+    expert: impl Fn(&[f64], usize) -> Vec<f64>,
+) -> Vec<Vec<f64>> {
     let width = gate.len() / experts;
     let tokens = x.len() / width;
     let (mut y, mut counts, mut means, mut z) =
         (Vec::new(), vec![0usize; experts], vec![0.0; experts], 0.0);
-    for row in x.chunks(width) {
-        let logits = linear(row, gate, None, width, experts);
+    for (row, seen) in x.chunks(width).zip(seen.chunks(width)) {
+        let logits = linear(seen, gate, None, width, experts);
         let p = softmax(&logits);
         z += log_sum_exp(&logits).powi(2) / tokens as f64;
         for (mean, p) in means.iter_mut().zip(&p) {

@@ -2,7 +2,7 @@
 
 use super::Kernel::{Composed, Device as Own};
 use super::{cases, layer_cases, system_cases};
-use crate::ops::{self, Candidates, MoeOptions, NO_TARGET, Qkv};
+use crate::ops::{self, Candidates, Jitter, MoeOptions, NO_TARGET, Qkv};
 use crate::parameters::Initial;
 use crate::{Cpu, Error, NoneTape, Offsets, matrix, read};
 
@@ -55,9 +55,43 @@ fn moe_ffn() {
 }
 
 #[test]
+fn moe_ffn_of_two_inputs() {
+    layer_cases::moe_ffn_of_two_inputs::<Cpu>(Own);
+    layer_cases::moe_ffn_of_two_inputs::<Cpu>(Composed);
+}
+
+#[test]
 fn moe_linear() {
     layer_cases::moe_linear::<Cpu>(Own);
     layer_cases::moe_linear::<Cpu>(Composed);
+}
+
+#[test]
+fn moe_linear_with_jitter() {
+    layer_cases::moe_linear_with_jitter::<Cpu>(Own);
+    layer_cases::moe_linear_with_jitter::<Cpu>(Composed);
+}
+
+#[test]
+fn jitter_is_even_around_one_and_within_its_width() {
+    let jitter = Jitter { width: 0.1, key: 3 };
+    let mut factors = vec![1.0; 100_000];
+    jitter.apply(&mut factors);
+    assert!(factors.iter().all(|factor| (0.9..=1.1).contains(factor)));
+    let mean = factors.iter().map(|&factor| f64::from(factor)).sum::<f64>() / 100_000.0;
+    assert!((mean - 1.0).abs() < 1e-3, "{mean}");
+    assert!(
+        factors.iter().any(|&factor| factor > 1.09) && factors.iter().any(|&factor| factor < 0.91)
+    );
+    let options = |width| MoeOptions {
+        jitter: Some(Jitter { width, key: 3 }),
+        ..MoeOptions::default()
+    };
+    assert!(
+        options(0.0).check(2).is_ok()
+            && options(1.0).check(2).is_err()
+            && options(f32::NAN).check(2).is_err()
+    );
 }
 
 #[test]
@@ -143,7 +177,9 @@ fn every_operation_on_cuda() {
     layer_cases::attention_of_one_matrix::<dfdx::tensor::Cuda>(Own);
     layer_cases::attention_of_three_matrices::<dfdx::tensor::Cuda>(Own);
     layer_cases::moe_ffn::<dfdx::tensor::Cuda>(Own);
+    layer_cases::moe_ffn_of_two_inputs::<dfdx::tensor::Cuda>(Own);
     layer_cases::moe_linear::<dfdx::tensor::Cuda>(Own);
+    layer_cases::moe_linear_with_jitter::<dfdx::tensor::Cuda>(Own);
     cases::lookup::<dfdx::tensor::Cuda>(Own);
     cases::dropout::<dfdx::tensor::Cuda>(Own);
     cases::cross_entropy::<dfdx::tensor::Cuda>(Own);

@@ -11,9 +11,7 @@ use crate::device::Ghost;
 use crate::ops::buffers::Buffer;
 use crate::ops::gate::MoeOptions;
 use crate::ops::mixture::{ExpertsBackward, MoeOutput, fused_mixture, split_blocks};
-use crate::ops::products::{
-    Start, Strided, StridedMut, add_rows_to, multiply, multiply_from, transpose,
-};
+use crate::ops::products::{Start, Strided, add_rows_to, multiply_from, transpose};
 use crate::ops::routing::{Block, Routing};
 use crate::ops::vectors::{self, vectorized};
 use crate::{Error, Matrix};
@@ -22,8 +20,6 @@ use crate::{Error, Matrix};
 const CHUNK: usize = 1024;
 /// Rows whose inner gradients are in scratch at once.
 const ROWS: usize = 128;
-/// From this many rows on it pays to transpose the weights first.
-const TRANSPOSED_FROM: usize = 256;
 
 vectorized! {
     /// relu(x + bias) by row. NaN stays NaN.
@@ -36,9 +32,15 @@ vectorized! {
         }
     }
 
-    fn relu_gradient(d_hidden: &mut [f32], hidden: &[f32]) {
-        for (d, &h) in d_hidden.iter_mut().zip(hidden) {
-            *d = if h > 0.0 { *d } else { 0.0 };
+    /// The gradient before relu, of the one after it; adds its sum over rows to `d_bias`.
+    fn relu_gradient(d_hidden: &mut [f32], hidden: &[f32], d_bias: &mut [f32]) {
+        let width = d_bias.len();
+        let rows = d_hidden.chunks_exact_mut(width).zip(hidden.chunks_exact(width));
+        for (d_row, row) in rows {
+            for ((d, &h), sum) in d_row.iter_mut().zip(row).zip(&mut *d_bias) {
+                *d = if h > 0.0 { *d } else { 0.0 };
+                *sum += *d;
+            }
         }
     }
 }
@@ -137,16 +139,24 @@ struct ExpertGradients<'a> {
     bi: &'a mut [f32],
     wo: &'a mut [f32],
     bo: &'a mut [f32],
+    /// What they are added to.
+    start: Start<'static>,
 }
 
 impl<'a> ExpertGradients<'a> {
-    /// The four side by side in one slice.
+    /// The four side by side in one slice, whose contents mean nothing yet.
     fn of(values: &'a mut [f32], experts: &Experts) -> Self {
         let size = experts.width * experts.inner;
         let (wi, rest) = values.split_at_mut(size);
         let (bi, rest) = rest.split_at_mut(experts.inner);
         let (wo, bo) = rest.split_at_mut(size);
-        Self { wi, bi, wo, bo }
+        Self {
+            wi,
+            bi,
+            wo,
+            bo,
+            start: Start::Zero,
+        }
     }
 
     fn add(&mut self, other: &Self) {
@@ -157,6 +167,15 @@ impl<'a> ExpertGradients<'a> {
             (&mut *self.bo, &*other.bo),
         ] {
             vectors::add_all(to, from);
+        }
+    }
+
+    /// Those of an expert without rows.
+    fn finish(self) {
+        if matches!(self.start, Start::Zero) {
+            for values in [self.wi, self.bi, self.wo, self.bo] {
+                values.fill(0.0);
+            }
         }
     }
 }
@@ -172,15 +191,21 @@ fn experts_backward(
     let (width, inner) = (experts.width, experts.inner);
     let chunks = given.routing.chunks(CHUNK);
     let mut d_sorted = Buffer::scratch(given.sorted.len());
-    let [wi, bi, wo, bo] = ghosts;
-    let (mut d_wi, mut d_bi) = (wi.take(gradients)?, bi.take(gradients)?);
-    let (mut d_wo, mut d_bo) = (wo.take(gradients)?, bo.take(gradients)?);
+    let (start, [mut d_wi, mut d_bi, mut d_wo, mut d_bo]) = gradients_so_far(ghosts, gradients)?;
     let mut by_expert: Vec<Option<ExpertGradients<'_>>> = d_wi
         .chunks_exact_mut(width * inner)
         .zip(d_bi.chunks_exact_mut(inner))
         .zip(d_wo.chunks_exact_mut(width * inner))
         .zip(d_bo.chunks_exact_mut(width))
-        .map(|(((wi, bi), wo), bo)| Some(ExpertGradients { wi, bi, wo, bo }))
+        .map(|(((wi, bi), wo), bo)| {
+            Some(ExpertGradients {
+                wi,
+                bi,
+                wo,
+                bo,
+                start,
+            })
+        })
         .collect();
     // The first chunk of an expert adds to the gradients themselves, each further one to a sum of its
     // own; those are added afterwards, in order.
@@ -188,7 +213,7 @@ fn experts_backward(
     let size = 2 * width * inner + width + inner;
     let mut partials: Vec<Buffer> = (0..chunks.len())
         .filter(|&i| !is_first(i))
-        .map(|_| Buffer::zeros(size))
+        .map(|_| Buffer::scratch(size))
         .collect();
     let mut further = partials.iter_mut();
     let mut targets: Vec<ExpertGradients<'_>> = Vec::with_capacity(chunks.len());
@@ -216,10 +241,35 @@ fn experts_backward(
             first => *first = Some(target),
         }
     }
+    by_expert
+        .into_par_iter()
+        .flatten()
+        .for_each(ExpertGradients::finish);
     for (ghost, gradient) in ghosts.iter().zip([d_wi, d_bi, d_wo, d_bo]) {
         ghost.add(gradients, gradient)?;
     }
     Ok(d_sorted)
+}
+
+/// Takes the gradients of the parameters out: memory to write to where there are none yet.
+fn gradients_so_far(
+    ghosts: &[Ghost; 4],
+    gradients: &mut Gradients<f32, Cpu>,
+) -> Result<(Start<'static>, [Buffer; 4]), CpuError> {
+    let mut taken = [(); 4].map(|()| Buffer::scratch(0));
+    let mut start = Start::Zero;
+    for ghost in ghosts {
+        if ghost.is_present(gradients)? {
+            start = Start::Own;
+        }
+    }
+    for (taken, ghost) in taken.iter_mut().zip(ghosts) {
+        *taken = match start {
+            Start::Zero => ghost.scratch(),
+            _ => ghost.take(gradients)?,
+        };
+    }
+    Ok((start, taken))
 }
 
 /// What all tasks of the backward pass read.
@@ -234,18 +284,13 @@ impl Backward<'_> {
     fn chunk(&self, chunk: Block, d_sorted: &mut [f32], target: &mut ExpertGradients<'_>) {
         let (width, inner) = (self.experts.width, self.experts.inner);
         let (wi, wo) = (self.experts.wi(chunk.expert), self.experts.wo(chunk.expert));
-        let transposed = (chunk.rows >= TRANSPOSED_FROM)
-            .then(|| (transpose(wi, width, inner), transpose(wo, inner, width)));
-        let (wi, wo) = match &transposed {
-            Some((wi, wo)) => (
-                Strided::new(wi, inner, width),
-                Strided::new(wo, width, inner),
-            ),
-            None => (
-                Strided::new(wi, width, inner).transposed(),
-                Strided::new(wo, inner, width).transposed(),
-            ),
-        };
+        let (wi, wo) = (transpose(wi, width, inner), transpose(wo, inner, width));
+        let wi = Strided::new(&wi, inner, width);
+        let wo = Strided::new(&wo, width, inner);
+        if matches!(target.start, Start::Zero) {
+            target.bi.fill(0.0);
+            target.bo.fill(0.0);
+        }
         let mut scratch = Buffer::scratch(ROWS.min(chunk.rows) * inner);
         for (block, d_sorted) in d_sorted.chunks_mut(ROWS * width).enumerate() {
             let (start, rows) = (chunk.start + block * ROWS, d_sorted.len() / width);
@@ -254,25 +299,19 @@ impl Backward<'_> {
             let dy = &self.d_rows[start * width..][..rows * width];
             let d_hidden = &mut scratch[..rows * inner];
             multiply_from(d_hidden, Strided::new(dy, rows, width), wo, Start::Zero);
-            relu_gradient(d_hidden, h);
-            let d_hidden = &*d_hidden;
+            relu_gradient(d_hidden, h, target.bi);
+            let d_hidden = Strided::new(d_hidden, rows, inner);
+            multiply_from(d_sorted, d_hidden, wi, Start::Zero);
+            let (x, h) = (Strided::new(x, rows, width), Strided::new(h, rows, inner));
+            multiply_from(target.wi, x.transposed(), d_hidden, target.start);
             multiply_from(
-                d_sorted,
-                Strided::new(d_hidden, rows, inner),
-                wi,
-                Start::Zero,
+                target.wo,
+                h.transposed(),
+                Strided::new(dy, rows, width),
+                target.start,
             );
-            add_product(target.wi, (x, width), (d_hidden, inner), rows);
-            add_product(target.wo, (h, inner), (dy, width), rows);
-            add_rows_to(target.bi, d_hidden, 0, inner);
             add_rows_to(target.bo, dy, 0, width);
+            target.start = Start::Own;
         }
     }
-}
-
-/// `out += x^T y` for some rows of x and y, each with its width.
-fn add_product(out: &mut [f32], x: (&[f32], usize), y: (&[f32], usize), rows: usize) {
-    let out = StridedMut::new(out, x.1, y.1);
-    let x = Strided::new(x.0, rows, x.1).transposed();
-    multiply(out, x, Strided::new(y.0, rows, y.1), true);
 }

@@ -118,6 +118,32 @@ fn updates_of_tables_that_come_late_go_on_from_a_checkpoint() {
     });
 }
 
+/// The mean so far, and of how many weights it is, are in the checkpoint.
+#[test]
+fn averaged_weights_go_on_from_a_checkpoint() {
+    let dataset = tiny_retail::dataset(60);
+    let tables = json!({ "updates": { "staleness": 3 } });
+    let average = json!({ "from": 0.3, "every": 2 });
+    let averaged = |params| {
+        with(
+            with(
+                with(params, "keep", json!("average")),
+                "average",
+                average.clone(),
+            ),
+            "tables",
+            tables.clone(),
+        )
+    };
+    let (pretrained, tuned) = (averaged(pretraining()), averaged(finetuning()));
+    ends_in_the_same_bytes(&five_steps(10)[..3], |stage, listener| {
+        stage.pretrain(&dataset, &pretrained, listener)
+    });
+    ends_in_the_same_bytes(&[1, 8, STEPS], |stage, listener| {
+        stage.finetune(&dataset, &tuned, None, listener)
+    });
+}
+
 /// Weightings that learn, with intervals and windows that no checkpoint coincides with.
 fn weightings() -> [Value; 5] {
     [
