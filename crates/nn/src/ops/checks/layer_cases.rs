@@ -184,49 +184,31 @@ pub(super) fn moe_ffn_of_two_inputs<D: Device>(kernel: Kernel) {
 }
 
 pub(super) fn moe_linear<D: Device>(kernel: Kernel) {
-    let (inputs, outputs, tokens) = (5, 4, 150);
     for (experts, top_k, factor) in ROUTES {
-        let (options, capacity) = route(experts, top_k, factor, tokens);
-        check::<D>(
-            &[
-                &[tokens, inputs],
-                &[inputs, experts],
-                &[experts, inputs, outputs],
-            ],
-            |x, tape| {
-                let run = if kernel == Own {
-                    ops::moe_linear
-                } else {
-                    ops::moe_linear::composed
-                };
-                let out = run(x.matrix(0), x.matrix(1), x.cube(2), &options, tape)?;
-                Ok(vec![
-                    Output::Matrix(out.y),
-                    Output::Scalar(out.balance),
-                    Output::Scalar(out.z),
-                ])
-            },
-            |x| {
-                references::mixture(&x[0], &x[1], experts, top_k, capacity, |row, e| {
-                    let weight = &x[2][e * inputs * outputs..][..inputs * outputs];
-                    references::linear(row, weight, None, inputs, outputs)
-                })
-            },
-        );
+        moe_linear_of::<D>(kernel, experts, top_k, factor, None);
     }
 }
 
 /// What gates see is not what experts see.
 pub(super) fn moe_linear_with_jitter<D: Device>(kernel: Kernel) {
-    let (inputs, outputs, experts, tokens) = (5, 4, 3, 150);
     let jitter = Jitter { width: 0.3, key: 9 };
+    moe_linear_of::<D>(kernel, 3, 2, None, Some(jitter));
+}
+
+fn moe_linear_of<D: Device>(
+    kernel: Kernel,
+    experts: usize,
+    top_k: usize,
+    capacity_factor: Option<f32>,
+    jitter: Option<Jitter>,
+) {
+    let (inputs, outputs, tokens) = (5, 4, 150);
     let mut factors = vec![1.0; tokens * inputs];
-    jitter.apply(&mut factors);
-    let (options, capacity) = route(experts, 2, None, tokens);
-    let options = MoeOptions {
-        jitter: Some(jitter),
-        ..options
-    };
+    if let Some(jitter) = jitter {
+        jitter.apply(&mut factors);
+    }
+    let (options, capacity) = route(experts, top_k, capacity_factor, tokens);
+    let options = MoeOptions { jitter, ..options };
     check::<D>(
         &[
             &[tokens, inputs],
@@ -249,7 +231,7 @@ pub(super) fn moe_linear_with_jitter<D: Device>(kernel: Kernel) {
         |x| {
             let pairs = x[0].iter().zip(&factors);
             let seen: Vec<f64> = pairs.map(|(x, &factor)| x * f64::from(factor)).collect();
-            references::mixture_seeing(&x[0], &seen, &x[1], experts, 2, capacity, |row, e| {
+            references::mixture_seeing(&x[0], &seen, &x[1], experts, top_k, capacity, |row, e| {
                 let weight = &x[2][e * inputs * outputs..][..inputs * outputs];
                 references::linear(row, weight, None, inputs, outputs)
             })
