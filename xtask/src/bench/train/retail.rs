@@ -72,6 +72,10 @@ impl Project {
             "--set",
             "epochs=1",
             "--set",
+            "labelled=[1.0]", // one cell of finetune: it has the machine for itself
+            "--set",
+            &format!("cpus={threads}"),
+            "--set",
             &format!("seeds=[{round}]"),
             "--until",
             &format!("finetune[encoder=random,seed={round}]"),
