@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), TaskError> {
                     Some(project) if configuration.is_retail() => {
                         project.measure(contender, round, options.threads)?
                     }
-                    _ => contender.measure(configuration, &arguments(options))?,
+                    _ => contender.measure(configuration, &arguments(options, configuration))?,
                 };
                 eprintln!(
                     "{}/{} {} {}: {:.1} ms",
@@ -97,9 +97,9 @@ pub fn run(options: &Options) -> Result<(), TaskError> {
 }
 
 /// What every program is given after its configuration.
-fn arguments(options: &Options) -> Vec<String> {
+fn arguments(options: &Options, configuration: &Configuration) -> Vec<String> {
     let mut arguments = vec![
-        format!("--steps={}", options.steps),
+        format!("--steps={}", configuration.steps(options.steps)),
         format!("--threads={}", options.threads),
     ];
     if options.inference {
