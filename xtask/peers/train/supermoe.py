@@ -273,7 +273,8 @@ def measure(sizes):
     forward = model.represent if sizes.inference else model
     if sizes.compile:
         forward = torch.compile(forward)
-    for step in range(sizes.warmup + sizes.steps):
+    lengths = len(batches.lengths or [0])  # batches after which the same lengths come again
+    for step in range(sizes.warmup + math.ceil(sizes.steps / lengths) * lengths):
         batch = batches.next()
         started = time.perf_counter()
         if sizes.inference:

@@ -29,7 +29,7 @@ pub struct Options {
     /// The encoder's forward pass without gradients in place of training.
     #[arg(long)]
     inference: bool,
-    /// Steps that each run times.
+    /// Steps that each run times; where batches differ in length, as many more as make whole pools of them.
     #[arg(long, default_value_t = 20)]
     steps: usize,
     #[arg(long, default_value_t = 2)]
@@ -74,7 +74,7 @@ pub fn run(options: &Options) -> Result<(), TaskError> {
                     Some(project) if configuration.is_retail() => {
                         project.measure(contender, round, options.threads)?
                     }
-                    _ => contender.measure(configuration, &arguments(options, configuration))?,
+                    _ => contender.measure(configuration, &arguments(options))?,
                 };
                 eprintln!(
                     "{}/{} {} {}: {:.1} ms",
@@ -97,9 +97,9 @@ pub fn run(options: &Options) -> Result<(), TaskError> {
 }
 
 /// What every program is given after its configuration.
-fn arguments(options: &Options, configuration: &Configuration) -> Vec<String> {
+fn arguments(options: &Options) -> Vec<String> {
     let mut arguments = vec![
-        format!("--steps={}", configuration.steps(options.steps)),
+        format!("--steps={}", options.steps),
         format!("--threads={}", options.threads),
     ];
     if options.inference {

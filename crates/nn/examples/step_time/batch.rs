@@ -65,6 +65,12 @@ impl Batches {
         }
     }
 
+    /// Batches after which the same lengths come again. To time a part of them would be to time whichever
+    /// lengths come first.
+    pub fn pool(&self) -> usize {
+        self.lengths.len()
+    }
+
     /// The next batch for `network`.
     pub fn next(&mut self, network: &Network) -> Result<Batch, Error> {
         let lengths = &self.lengths[self.made % self.lengths.len()];

@@ -47,9 +47,10 @@ fn measure(options: &Options) -> Result<serde_json::Value, Error> {
     let mut network = Network::new(options)?;
     let mut batches = Batches::new(options);
     let mut parts: [Vec<Duration>; 3] = Default::default(); // forward, backward, update
-    let mut steps = Vec::new();
+    let timed = options.steps.next_multiple_of(batches.pool());
+    let mut steps = Vec::with_capacity(timed);
     let (mut large, mut gflop, mut loss) = (0, 0.0, None);
-    for step in 0..options.warmup + options.steps {
+    for step in 0..options.warmup + timed {
         let batch = batches.next(&network)?;
         allocations::start();
         let started = Instant::now();
@@ -66,7 +67,7 @@ fn measure(options: &Options) -> Result<serde_json::Value, Error> {
             for (times, time) in parts.iter_mut().zip(cost.times) {
                 times.push(time);
             }
-            gflop += work::gflop(options, &batch) / options.steps as f64;
+            gflop += work::gflop(options, &batch) / timed as f64;
         }
     }
     let step_ms = if options.ragged {

@@ -77,7 +77,7 @@ pub struct Options {
     pub sgemm: bool,
     #[arg(long, default_value_t = 2)]
     pub threads: usize,
-    /// Steps that are timed.
+    /// Steps that are timed; with `--ragged` as many more as make whole pools of batches.
     #[arg(long, default_value_t = 20)]
     pub steps: usize,
     /// Steps before them.

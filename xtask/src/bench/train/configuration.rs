@@ -6,8 +6,6 @@ use crate::command::{self, TaskError};
 
 /// An epoch of fine-tuning on the retail data; it has sizes of its own.
 const RETAIL: &str = "retail";
-/// Batches that are cut from one run of samples sorted by length, in the programs of both sides.
-const POOL_BATCHES: usize = 20;
 
 pub struct Configuration {
     pub name: String,
@@ -24,16 +22,6 @@ impl Configuration {
         ["attention_experts", "ragged"]
             .iter()
             .all(|key| !self.sizes.contains_key(*key))
-    }
-
-    /// The steps to time where `steps` were asked for: of batches that differ in length whole pools, or the
-    /// two sides would be measured on other batches.
-    pub fn steps(&self, steps: usize) -> usize {
-        if self.sizes.contains_key("ragged") {
-            steps.next_multiple_of(POOL_BATCHES)
-        } else {
-            steps
-        }
     }
 
     /// `{"d_model": 128, "sparse": true}` as `--d-model=128 --sparse`.
