@@ -61,6 +61,20 @@ fn a_future_further_ahead_than_the_training_snapshots_is_refused() {
     );
 }
 
+/// One sample has no other to be told from.
+#[test]
+fn a_training_without_anything_to_learn_from_is_refused() {
+    let project = learning::project("tiny.yaml");
+    // The first of each is that of `pretrain`.
+    project.change("workflows/tiny.yaml", "model: supermoe", "model: mtssl");
+    project.change("workflows/tiny.yaml", "batch_size: 32", "batch_size: 1");
+    let outcome = project.supermoe(&["run", "workflows/tiny.yaml", "--until", "pretrain"]);
+    assert_eq!(outcome.code, Some(1), "{outcome}");
+    let said: Vec<&str> = outcome.stderr.split_whitespace().collect();
+    let said = said.join(" ");
+    assert!(said.contains("steps had anything to learn from"), "{said}");
+}
+
 #[test]
 fn a_share_of_the_labels_is_fewer_steps_of_the_same_test_set() {
     let project = project("finetune", "labelled: 0.25");

@@ -48,6 +48,13 @@ pub enum TrainError {
         epoch: u64,
         source: supermoe_nn::Error,
     },
+    /// No step changed a weight.
+    #[error(
+        "no batch of {steps} steps had anything to learn from, so the weights would be those that training began with: \
+         look at what is predicted, at `mask_rate`, at the labels, and at `batch_size` (a contrast takes two samples of one \
+         batch at least)"
+    )]
+    NothingLearned { steps: u64 },
     /// The `encoder` input does not fit this stage.
     #[error("encoder: {0}")]
     Encoder(String),

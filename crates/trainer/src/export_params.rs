@@ -6,7 +6,7 @@ use supermoe_channels::Split;
 
 use crate::error::TrainError;
 use crate::pooling::Pooling;
-use crate::training_params::at_least_one;
+use crate::training_params::check_batch_size;
 
 /// `with` of `export`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,7 +46,7 @@ fn default_predict_splits() -> Vec<Split> {
 impl ExportParams {
     /// The rules that the JSON Schema also says, for workers that are started by hand.
     pub fn check(&self) -> Result<(), TrainError> {
-        at_least_one("batch_size", self.batch_size as u64)?;
+        check_batch_size(self.batch_size)?;
         self.splits.as_deref().map_or(Ok(()), check_splits)
     }
 }

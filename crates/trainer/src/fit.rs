@@ -20,6 +20,8 @@ use crate::schedule::Schedule;
 use crate::training_params::{Keep, TrainingParams};
 use crate::weighting::{StepPlace, TrainingStep, Weighted, Weighting};
 
+/// The metric of every step that has anything to learn from.
+const LOSS: &str = "train/loss";
 /// Steps whose metrics are averaged into one record.
 const WINDOW_STEPS: u64 = 20;
 
@@ -244,7 +246,7 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
     fn tell(&mut self, weighted: &Weighted) {
         let Weighted { descent, metrics } = weighted;
         let history = &mut self.progress.history;
-        history.add("train/loss", f64::from(descent.loss));
+        history.add(LOSS, f64::from(descent.loss));
         let names = self.objective.task_names();
         let tasks = descent.task_losses.iter();
         let tasks = tasks.map(|(task, loss)| (&names[*task], *loss));
@@ -345,6 +347,9 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         position.finished = verdict.stop
             || position.epoch >= self.options.params.epochs
             || position.step >= self.schedule.total_steps;
+        if position.finished && !self.progress.history.has(LOSS) {
+            return Err(TrainError::NothingLearned { steps: step });
+        }
         if position.finished
             && let Some(kept) = self.progress.kept.take()
         {

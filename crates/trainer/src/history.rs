@@ -115,6 +115,11 @@ impl History {
         });
     }
 
+    /// Whether there is a record of this name, windows under way aside.
+    pub fn has(&self, name: &str) -> bool {
+        self.lines.contains(&format!("\"name\":\"{name}\""))
+    }
+
     /// Records a value of the trained network, after the last step.
     pub fn record_last(&mut self, name: &str, value: f64) {
         let last = self
@@ -170,6 +175,7 @@ mod tests {
             [("train/gradient_norm", 4.0), ("train/loss", 1.5)]
         );
         assert!(history.close_window(3, 1).is_empty());
+        assert!(history.has("train/loss") && !history.has("loss"));
         history.record(3, 1, "valid/buy/auc", 0.75);
         assert_eq!(
             history.lines(),

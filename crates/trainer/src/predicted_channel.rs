@@ -57,8 +57,8 @@ pub enum Value {
 /// Where the channel of this name stands.
 ///
 /// # Errors
-/// A name that is no channel, a channel of the snapshot or the entity, a running total, a dense
-/// channel without quantiles that is to be told by its bucket.
+/// A name that is no channel, a channel of the snapshot or the entity, a running total, a channel of codes
+/// without any, a dense channel without quantiles that is to be told by its bucket.
 pub fn place_of(schema: &Schema, name: &str, dense: DenseTarget) -> Result<Place, TrainError> {
     let refuse = |reason: String| Err(TrainError::param("predict", reason));
     let Some(index) = schema.channel(name) else {
@@ -86,6 +86,12 @@ pub fn place_of(schema: &Schema, name: &str, dense: DenseTarget) -> Result<Place
         };
         return refuse(format!(
             "`{name}` is a channel of the {of}, equal in all steps: there is nothing to predict"
+        ));
+    }
+    if !channel.is_dense() && channel.hash_buckets == 0 && channel.vocabulary <= FIRST_CODE {
+        return refuse(format!(
+            "no value of `{name}` has a code of its own: all are NULL in the training samples, or rarer than `min_count`; leave \
+             it out, or lower `min_count` in `prepare`"
         ));
     }
     if !channel.is_dense() {
@@ -156,6 +162,12 @@ mod tests {
         let mut schema = tiny_retail::dataset(4).schema().clone();
         schema.channels[1].per = Per::Entity;
         schema.channels[3].quantiles.clear();
+        schema.channels[0].vocabulary = FIRST_CODE;
+        assert_eq!(
+            refusal(&schema, "product"),
+            "`predict`: no value of `product` has a code of its own: all are NULL in the training samples, or rarer than \
+             `min_count`; leave it out, or lower `min_count` in `prepare`"
+        );
         assert_eq!(
             refusal(&schema, "country"),
             "`predict`: `country` is a channel of the entity, equal in all steps: there is nothing to predict"

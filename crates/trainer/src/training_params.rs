@@ -110,7 +110,7 @@ pub struct TrainingParams {
     pub max_steps: Option<u64>,
     /// Sequences in a batch.
     #[serde(default = "default_batch_size")]
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub batch_size: usize,
     /// How parameters are updated.
     #[serde(default)]
@@ -171,7 +171,7 @@ impl TrainingParams {
         at_least_one("d_model", self.d_model as u64)?;
         at_least_one("epochs", self.epochs)?;
         at_least_one("max_steps", self.max_steps.unwrap_or(1))?;
-        at_least_one("batch_size", self.batch_size as u64)?;
+        check_batch_size(self.batch_size)?;
         at_least_one("patience", self.patience.unwrap_or(1))?;
         in_range("average.from", self.average.from, 0.0, 1.0)?;
         at_least_one("average.every", self.average.every)?;
@@ -192,6 +192,12 @@ pub fn in_range(name: &str, value: f64, low: f64, high: f64) -> Result<(), Train
     ))
 }
 
+/// An error unless a batch of so many sequences can be.
+pub fn check_batch_size(size: usize) -> Result<(), TrainError> {
+    at_least_one("batch_size", size as u64)?;
+    in_range("batch_size", size as f64, 1.0, 1e6)
+}
+
 /// An error where a count is zero.
 pub fn at_least_one(name: &str, value: u64) -> Result<(), TrainError> {
     if value > 0 {
@@ -206,6 +212,18 @@ pub fn at_least_one(name: &str, value: u64) -> Result<(), TrainError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_batch_has_a_size() {
+        for wrong in [1_000_001, 1 << 62] {
+            let refusal = check_batch_size(wrong).unwrap_err().to_string();
+            assert!(
+                refusal.starts_with("`batch_size`: expected a number from 1 to 1000000"),
+                "{refusal}"
+            );
+        }
+        assert!(check_batch_size(0).is_err() && check_batch_size(1_000_000).is_ok());
+    }
 
     #[test]
     fn the_mean_is_of_the_last_weights_and_of_those_before_at_even_distance() {

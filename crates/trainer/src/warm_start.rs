@@ -155,9 +155,9 @@ fn told_rows(
 ) -> Result<(), TrainError> {
     let values = &matched[FIRST_CODE as usize..];
     let known = values.iter().flatten().count();
-    if known == 0 && !values.is_empty() && !theirs.entries().is_empty() {
+    if known == 0 && !theirs.entries().is_empty() {
         return Err(TrainError::Encoder(format!(
-            "the codes of channel `{channel}` stand for other values in the dataset: not one is the same"
+            "the codes of channel `{channel}` stand for other values in the dataset, or for none: not one is the same"
         )));
     }
     let (new, gone) = (values.len() - known, theirs.entries().len() - known);
@@ -232,11 +232,42 @@ fn take_rows(mut own: Vec<f32>, theirs: &[f32], width: usize, rows: &[Option<u32
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    struct Silent;
+
+    impl Monitor for Silent {
+        fn progress(&mut self, _: u64, _: u64, _: &str, _: Option<f64>) {}
+        fn metric(&mut self, _: &str, _: f64, _: Option<u64>) {}
+        fn warn(&mut self, _: &str) {}
+        fn checkpoint_ready(&mut self, _: u64) {}
+        fn stop_requested(&mut self) -> bool {
+            false
+        }
+        fn checkpoint(&self) -> Option<&Path> {
+            None
+        }
+    }
 
     fn vocabulary(values: &[&str]) -> Vocabulary {
         let counts = values.iter().rev().zip(1..);
         Vocabulary::from_counts(counts.map(|(value, count)| ((*value).to_owned(), count)), 1)
+    }
+
+    #[test]
+    fn a_channel_without_one_value_of_the_encoder_is_refused() {
+        let theirs = vocabulary(&["apple", "pear"]);
+        let told = |ours: &[&str]| {
+            let matched = matched(&theirs, &vocabulary(ours));
+            told_rows("fruit", &theirs, &matched, &mut Silent).map_err(|error| error.to_string())
+        };
+        let refusal = "encoder: the codes of channel `fruit` stand for other values in the dataset, or for none: not one is \
+                       the same";
+        assert_eq!(told(&["fig", "plum"]), Err(refusal.to_owned()));
+        assert_eq!(told(&[]), Err(refusal.to_owned()));
+        assert_eq!(told(&["fig", "pear"]), Ok(()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub struct Log<'a> {
 
 impl Log<'_> {
     /// # Errors
-    /// A metric that is neither a mean nor a ratio; a confidence level outside (0, 1).
+    /// A metric that is neither a mean nor a ratio; values too large to add up; a confidence level outside (0, 1).
     pub fn metric(
         &self,
         name: &str,
@@ -33,6 +33,16 @@ impl Log<'_> {
             .iter()
             .map(|users| arm(&terms, |column| self.sum(users, column)))
             .collect();
+        let of_buckets = self.names.iter().zip(&arms);
+        if let Some((bucket, _)) = of_buckets
+            .into_iter()
+            .find(|(_, arm)| overflows(arm.as_ref()))
+        {
+            let problem = format!(
+                "the values of bucket `{bucket}` are too large: their mean or variance is no finite number; look for wrong rows"
+            );
+            return Err(AbtestError::param(format!("metrics.{name}"), problem));
+        }
         let mut found = Metric {
             name: name.to_owned(),
             kind: match terms.denominator {
@@ -50,6 +60,14 @@ impl Log<'_> {
         let adjusted = pre.and_then(|pre| adjusted(&arms, &pre));
         if metric.pre_terms().is_some() && adjusted.is_none() {
             let words = "the numbers from before the experiment do not vary: the lifts are not adjusted by them";
+            found.notes.push(words.to_owned());
+        }
+        if adjusted
+            .as_deref()
+            .is_some_and(|adjusted| none_is_left(&arms, adjusted))
+        {
+            let words = "the numbers from before the experiment tell those of the metric in full, so that the adjusted lifts have \
+                         no variance: is `pre` the metric itself?";
             found.notes.push(words.to_owned());
         }
         found.is_adjusted = adjusted.is_some();
@@ -184,6 +202,17 @@ fn estimate(arm: &Arm) -> Estimate {
         value: arm.estimate(),
         standard_error: arm.variance().sqrt(),
     }
+}
+
+fn overflows(arm: Option<&Arm>) -> bool {
+    arm.is_some_and(|arm| !arm.estimate().is_finite() || !arm.variance().is_finite())
+}
+
+/// Whether the adjustment leaves of what varied only what rounding leaves.
+fn none_is_left(arms: &[Option<Arm>], adjusted: &[Option<Arm>]) -> bool {
+    let variance = |arms: &[Option<Arm>]| -> f64 { arms.iter().flatten().map(Arm::variance).sum() };
+    let before = variance(arms);
+    before > 0.0 && variance(adjusted) <= 1e-24 * before
 }
 
 /// None where the pre-period does not vary, or some bucket has no covariate.

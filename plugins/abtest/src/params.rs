@@ -132,6 +132,12 @@ impl Params {
         }
         for (name, metric) in &self.metrics {
             let place = format!("metrics.{name}");
+            if name.contains('/') {
+                return refuse(
+                    place,
+                    "expected a name without `/`, which parts the names of figures",
+                );
+            }
             if metric.mean.is_some() == metric.ratio.is_some() {
                 return refuse(place, "expected either `mean` or `ratio`");
             }

@@ -7,10 +7,12 @@ use crate::params::Params;
 
 /// Longest name.
 const MOST_BYTES: usize = 100;
+/// What `evaluate` and `compare` write for the mean over tasks.
+const MEAN: &str = "mean";
 
 /// # Errors
 /// A name of other characters than letters, digits and `_`, or one that stands twice among channels,
-/// totals and aggregates, which share the columns of a batch.
+/// totals and aggregates, which share the columns of a batch; a task with the name of the mean over tasks.
 pub fn check(params: &Params) -> Result<(), PrepareError> {
     let mut seen: HashMap<&str, &str> = HashMap::new();
     let channels = params.channels.keys().map(|name| ("channels", name));
@@ -25,10 +27,14 @@ pub fn check(params: &Params) -> Result<(), PrepareError> {
             return Err(PrepareError::param(format!("with.{kind}.{name}"), problem));
         }
     }
-    params
-        .tasks
-        .keys()
-        .try_for_each(|name| check_name("tasks", name))
+    for name in params.tasks.keys() {
+        check_name("tasks", name)?;
+        if name == MEAN {
+            let problem = format!("`{MEAN}` stands for the mean over tasks in metrics and tables");
+            return Err(PrepareError::param(format!("with.tasks.{name}"), problem));
+        }
+    }
+    Ok(())
 }
 
 fn check_name(kind: &str, name: &str) -> Result<(), PrepareError> {

@@ -116,6 +116,9 @@ fn check_names(all: &Observations, request: &ComparisonRequest) -> Result<(), Co
             if option == "--where" {
                 continue;
             }
+            if option == "--over" && [TASK, METRIC, CLASS].contains(&axis.as_str()) {
+                return Err(ComparisonError::NotOver { axis: axis.clone() });
+            }
             if let Some((_, first)) = seen.iter().find(|(known, _)| known == axis) {
                 return Err(ComparisonError::AxisTwice {
                     axis: axis.clone(),

@@ -20,6 +20,9 @@ pub enum ComparisonError {
         first: &'static str,
         second: &'static str,
     },
+    /// What values are of is no repetition of them.
+    #[error("--over: no mean is taken over `{axis}` in this way")]
+    NotOver { axis: String },
     #[error("--where: no row has {axis}={level}")]
     UnknownLevel {
         axis: String,
@@ -84,6 +87,10 @@ impl ComparisonError {
             ComparisonError::AxisTwice { axis, .. } => {
                 format!("Name `{axis}` in one of --rows, --columns and --over")
             }
+            ComparisonError::NotOver { axis } => format!(
+                "Leave it out: where `task` makes neither rows nor columns, cells are the mean over tasks, as with \
+                 --columns metric. Or choose one with --where {axis}=…"
+            ),
             ComparisonError::UnknownLevel { axis, level, known } => {
                 one_of(&format!("values of `{axis}`"), level, known)
             }

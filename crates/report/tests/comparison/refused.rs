@@ -132,6 +132,20 @@ fn columns_may_be_of_different_data_but_not_of_different_runs() {
 }
 
 #[test]
+fn tasks_metrics_and_classes_are_no_repetitions() {
+    for axis in ["task", "metric"] {
+        let request = ComparisonRequest {
+            over: names(&["seed", axis]),
+            ..request()
+        };
+        let error = refused(&three_models(), &request);
+        let expected = ComparisonError::NotOver { axis: axis.into() };
+        assert_eq!(error, expected);
+        assert!(error.help().contains("cells are the mean over tasks"));
+    }
+}
+
+#[test]
 fn names_that_are_not_there_are_told_with_the_nearest() {
     let of = |request: ComparisonRequest| {
         let error = refused(&three_models(), &request);

@@ -50,6 +50,18 @@ fn logs_that_are_none() {
 }
 
 #[test]
+fn values_too_large_to_add_up() {
+    let twice = GOOD.replace("new,3", "new,1e308") + "c,new,1e308\n";
+    for log in [twice, GOOD.replace("new,3", "new,1e200")] {
+        assert_eq!(
+            error(&log),
+            "`metrics.pv`: the values of bucket `new` are too large: their mean or variance is no finite number; look for \
+             wrong rows"
+        );
+    }
+}
+
+#[test]
 fn values_that_are_none() {
     let with = |pv: &str| error(&GOOD.replace("new,3", &format!("new,{pv}")));
     assert_eq!(
@@ -134,6 +146,10 @@ fn params_that_do_not_fit() {
     assert_eq!(
         with("metrics", json!({})),
         "`metrics`: expected at least one metric"
+    );
+    assert_eq!(
+        error_of(json!({ "metrics": { "b/c": { "mean": "pv" } } }), GOOD),
+        "`metrics.b/c`: expected a name without `/`, which parts the names of figures"
     );
     assert_eq!(
         with("metrics", json!({ "pv": {} })),

@@ -214,3 +214,13 @@ fn what_is_not_defined_is_said() {
         assert!(!run.text(file).contains("NaN") && !run.text(file).contains("inf"));
     }
 }
+
+#[test]
+fn a_metric_adjusted_by_itself_is_told() {
+    let params = json!({ "metrics": { "pv": { "mean": "before", "pre": "before" } } });
+    let run = Stage::new(params).log(LOG).run();
+    let told = |warning: &&str| warning.ends_with("is `pre` the metric itself?");
+    assert!(run.warnings().iter().any(told), "{:?}", run.warnings());
+    let other = json!({ "metrics": { "pv": { "mean": "pv", "pre": "before" } } });
+    assert!(!Stage::new(other).log(LOG).run().warnings().iter().any(told));
+}

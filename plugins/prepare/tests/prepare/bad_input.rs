@@ -362,6 +362,14 @@ fn totals_and_aggregates() {
 
 #[test]
 fn tasks() {
+    assert_eq!(
+        message(
+            "/tasks/mean",
+            json!({ "kind": "binary", "within": "1d", "label": "count(*) > 0" }),
+            EVENTS
+        ),
+        "with.tasks.mean: `mean` stands for the mean over tasks in metrics and tables"
+    );
     let task = |value: Value| message("/tasks/buys", value, EVENTS);
     let binary = |label: &str| task(json!({ "kind": "binary", "within": "7d", "label": label }));
     for wrong in [
