@@ -147,6 +147,38 @@ fn a_row_can_be_compared_with_the_others() {
 }
 
 #[test]
+fn results_that_a_second_run_took_from_the_cache_count_once() {
+    let project = project();
+    project.write("workflow.yaml", &WORKFLOW.replace("[moe, ple]", "[moe]"));
+    project.ok(&["run", "workflow.yaml"]);
+    let first = project.latest()["run"].clone();
+    project.write("workflow.yaml", WORKFLOW);
+    project.ok(&["run", "workflow.yaml"]);
+    let second = project.latest()["run"].clone();
+    let (first, second) = (
+        first.as_str().expect("an id"),
+        second.as_str().expect("an id"),
+    );
+    let arguments = [
+        "compare",
+        first,
+        second,
+        "--over",
+        "seed,run",
+        "--against",
+        "model=moe",
+        "--json",
+    ];
+    let document = project.ok(&arguments).json();
+    for row in document["rows"].as_array().expect("rows") {
+        assert_eq!(row["cells"][0]["n"], 3, "{row}");
+    }
+    assert_eq!(document["rows"][1]["cells"][0]["difference"]["pairs"], 3);
+    let note = document["notes"].to_string();
+    assert!(note.contains("each counts once"), "{note}");
+}
+
+#[test]
 fn the_best_is_bold_where_there_are_colours() {
     let project = ran().variable("CLICOLOR_FORCE", "1");
     let text = project.ok(&["compare", "latest"]).stdout;

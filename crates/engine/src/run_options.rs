@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use supermoe_plugin::machine_memory;
+
 use crate::selection::Selection;
 
 /// What the stages of a run may use together.
@@ -23,17 +25,10 @@ impl Slots {
         static SLOTS: OnceLock<Slots> = OnceLock::new();
         *SLOTS.get_or_init(|| Slots {
             cpus: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
-            memory_bytes: total_memory_bytes().unwrap_or(u64::MAX),
+            memory_bytes: machine_memory::memory_bytes().unwrap_or(u64::MAX),
             gpus: 0,
         })
     }
-}
-
-fn total_memory_bytes() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
 }
 
 /// What happens to the rest when a stage fails. Stages that run are always waited for.

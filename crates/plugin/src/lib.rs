@@ -12,8 +12,10 @@ pub mod event;
 #[cfg(feature = "host")]
 pub mod host;
 mod json_place;
+pub mod machine_memory;
 pub mod manifest;
 mod manifest_check;
+pub mod markdown_text;
 pub mod params;
 pub mod ports;
 pub mod request;

@@ -141,6 +141,10 @@ pub struct VariantValue {
     /// its section may stand beside those of others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
+    /// Params of the plugin that have a default, and that a stage with this variant has to give all the same:
+    /// each with why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub needs: BTreeMap<String, String>,
 }
 
 /// In an external plugin: it is the program for `of` wherever `param` equals `value`.

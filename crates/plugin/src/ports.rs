@@ -63,6 +63,19 @@ impl PortType {
         }
     }
 
+    /// Names that every folder of this type has in it, as the built-in plugins write and read them.
+    pub fn files(self) -> &'static [&'static str] {
+        match self {
+            PortType::Dataset => &["schema.json", "samples", "steps"],
+            PortType::Encoder | PortType::Model => &["config.json", "weights.safetensors"],
+            PortType::Embeddings => &["embeddings.parquet"],
+            PortType::Predictions => &["predictions.parquet"],
+            PortType::Report => &["report.json"],
+            PortType::Choice => &["choice.json"],
+            PortType::File | PortType::Folder | PortType::Any => &[],
+        }
+    }
+
     pub fn is_file(self) -> bool {
         self == PortType::File
     }

@@ -4,6 +4,7 @@ mod builder;
 mod context;
 mod error;
 mod event_writer;
+mod input_names;
 mod serve;
 mod stop_flag;
 

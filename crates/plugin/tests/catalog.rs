@@ -59,6 +59,7 @@ fn built_ins() -> Catalog {
                     params: serde_json::json!({ "properties": {} }),
                     description: String::new(),
                     unavailable: None,
+                    needs: Default::default(),
                 },
             )]
             .into(),

@@ -21,11 +21,14 @@ struct Params {
     precision: Option<Precision>,
     schedule: Schedule,
     early_stopping: Option<EarlyStopping>,
+    #[schemars(extend("propertyNames" = { "type": "string", "minLength": 1 }))]
     tasks: BTreeMap<String, Task>,
     #[schemars(length(min = 1))]
     layers: Vec<u32>,
     name: String,
     seed: u64,
+    weighting: Option<Weighting>,
+    measure: Option<Measure>,
 }
 
 impl Default for Params {
@@ -41,6 +44,8 @@ impl Default for Params {
             layers: vec![8],
             name: "x".into(),
             seed: 1,
+            weighting: None,
+            measure: None,
         }
     }
 }
@@ -74,6 +79,24 @@ struct EarlyStopping {
     patience: u32,
     #[serde(default)]
     metric: Option<String>,
+}
+
+/// A map with one of its names.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Weighting {
+    Fixed(BTreeMap<String, f64>),
+    Gradnorm { alpha: f64 },
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+#[schemars(extend("oneOf" = [{ "required": ["mean"] }, { "required": ["ratio"] }]))]
+struct Measure {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ratio: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -113,9 +136,17 @@ fn messages_say_what_was_expected_and_found() {
         json!({ "early_stopping": true }),
         json!({ "tasks": { "churn/30 days": { "weight": "high" } } }),
         json!({ "tasks": ["churn"] }),
+        json!({ "tasks": { "": { "weight": 1 } } }),
         json!({ "layers": [] }),
         json!({ "layers": [8, "wide"] }),
         json!({ "layers": "8,8" }),
+        json!({ "weighting": {} }),
+        json!({ "weighting": { "fixed": {}, "gradnorm": { "alpha": 1 } } }),
+        json!({ "weighting": { "gradnrom": { "alpha": 1 } } }),
+        json!({ "weighting": { "gradnorm": { "alpha": "x" } } }),
+        json!({ "weighting": { "fixed": {}, "x": 1 } }),
+        json!({ "measure": {} }),
+        json!({ "measure": { "mean": "a", "ratio": "b" } }),
         json!({ "name": ["a", "b"] }),
         json!({ "name": null }),
         json!({ "lr": "x".repeat(500), "seed": -1 }),

@@ -1,8 +1,10 @@
 //! A report as Markdown: the tables of test metrics, for a change request or a wiki.
 
+use supermoe_plugin::markdown_text::markdown_text;
+
 use crate::content::{EvaluatedGroup, Evaluation, Report};
 use crate::metric_name::{metric_name, summary_text};
-use crate::text_table::{Align, Layout, TextTable, plain};
+use crate::text_table::{Align, Layout, TextTable};
 use crate::time_text::seconds_text;
 
 /// Rows of a table, and tables of an evaluation.
@@ -18,7 +20,7 @@ pub fn markdown(report: &Report) -> String {
     };
     let mut text = format!(
         "# {}\n\nRun `{}` of {}: {}{time}.\n",
-        heading(&run.workflow),
+        markdown_text(&run.workflow),
         run.id,
         run.started.strftime("%Y-%m-%d %H:%M UTC"),
         run.outcome
@@ -45,23 +47,9 @@ pub fn markdown(report: &Report) -> String {
     text
 }
 
-/// A line of text that cannot be taken for markup.
-pub(crate) fn heading(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in plain(text).chars() {
-        match letter {
-            '<' => out.push_str("&lt;"),
-            '&' => out.push_str("&amp;"),
-            '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '>' => out.extend(['\\', letter]),
-            _ => out.push(letter),
-        }
-    }
-    out
-}
-
 fn list(title: &str, items: impl Iterator<Item = String>, text: &mut String) {
     let items: Vec<String> = items
-        .map(|item| format!("- {}\n", heading(&item)))
+        .map(|item| format!("- {}\n", markdown_text(&item)))
         .collect();
     if !items.is_empty() {
         text.push_str(&format!("\n## {title}\n\n{}", items.concat()));
@@ -80,7 +68,7 @@ fn tables(cell: &str, evaluation: &Evaluation, text: &mut String) {
             metrics.push(metric);
         }
     }
-    text.push_str(&format!("\n## {}\n", heading(cell)));
+    text.push_str(&format!("\n## {}\n", markdown_text(cell)));
     for metric in metrics {
         let has = |group: &EvaluatedGroup, task: &str| group.metric(task, metric).is_some();
         let tasks = evaluation.tasks.iter().map(|task| task.name.as_str());
@@ -116,7 +104,7 @@ fn tables(cell: &str, evaluation: &Evaluation, text: &mut String) {
             rows: rows.collect(),
         };
         let title = metric_name(metric).title;
-        text.push_str(&format!("\n### {}\n\n", heading(title)));
+        text.push_str(&format!("\n### {}\n\n", markdown_text(title)));
         text.push_str(&table.render(Layout::Markdown));
     }
 }

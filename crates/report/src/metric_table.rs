@@ -6,8 +6,8 @@
 use indexmap::{IndexMap, IndexSet};
 use serde::Serialize;
 use supermoe_engine::RunRecord;
+use supermoe_plugin::markdown_text::markdown_text;
 
-use crate::markdown::heading;
 use crate::text_table::{Align, Layout, TextTable, plain};
 use crate::time_text::metric_text;
 
@@ -115,7 +115,7 @@ impl MetricTable {
     pub fn render(&self, layout: Layout) -> String {
         let mut text = match layout {
             Layout::Terminal { .. } => format!("{}\n", plain(&self.title)),
-            Layout::Markdown => format!("### {}\n\n", heading(&self.title)),
+            Layout::Markdown => format!("### {}\n\n", markdown_text(&self.title)),
         };
         let columns = self.all_columns();
         let blocks: Vec<&[(String, Vec<String>)]> = match layout {

@@ -6,5 +6,5 @@ mod message;
 mod row_expression;
 
 pub use changing::changing_function;
-pub use message::{message, missing, missing_table};
+pub use message::{excerpt, message, missing, missing_table};
 pub use row_expression::{ExpressionError, RowExpression};

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::parser::ParserError;
 use supermoe_plugin::params::nearest;
 
 /// What DataFusion puts before a message, by kind.
-const KINDS: [&str; 8] = [
+const KINDS: [&str; 13] = [
     "Error during planning: ",
     "Schema error: ",
     "Execution error: ",
@@ -16,7 +16,21 @@ const KINDS: [&str; 8] = [
     "Csv error: ",
     "Json error: ",
     "External error: ",
+    "Internal error: ",
+    "This feature is not implemented: ",
+    "Cast error: ",
+    "Compute error: ",
+    "Parser error: ",
 ];
+
+/// What DataFusion ends messages with that are of no use to who writes SQL.
+const ENDS: [&str; 2] = [
+    "This issue was likely caused by a bug",
+    "Hint: Please try with",
+];
+
+/// Before the function and the types of its arguments.
+const NO_SUCH_FUNCTION: &str = "No function matches the given name and argument types '";
 
 /// The message of the innermost error.
 pub fn message(error: &DataFusionError) -> String {
@@ -37,6 +51,16 @@ pub fn message(error: &DataFusionError) -> String {
             Some(name) => format!("there is no table `{name}` here"),
             None => plain(&root.strip_backtrace()),
         },
+    }
+}
+
+/// SQL in a message: one line, cut where it is long.
+pub fn excerpt(sql: &str) -> String {
+    const SHOWN: usize = 80;
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.chars().count() > SHOWN {
+        true => line.chars().take(SHOWN).chain(['…']).collect(),
+        false => line,
     }
 }
 
@@ -82,6 +106,14 @@ fn plain(text: &str) -> String {
     while let Some(rest) = KINDS.iter().find_map(|kind| text.strip_prefix(kind)) {
         text = rest;
     }
+    if let Some(words) = in_other_words(text) {
+        return words;
+    }
+    for end in ENDS {
+        text = text
+            .split_once(end)
+            .map_or(text, |(text, _)| text.trim_end());
+    }
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     for qualifier in ["rows.", "\"rows\".", "datafusion.public."] {
         text = text.replace(&format!("\"{qualifier}"), "\"");
@@ -94,6 +126,34 @@ fn plain(text: &str) -> String {
     text
 }
 
+/// Messages that name no fault of the SQL.
+fn in_other_words(text: &str) -> Option<String> {
+    if text.starts_with("Divide by zero") {
+        let words = "a number is divided by zero; x / NULLIF(y, 0) is NULL there";
+        return Some(words.to_owned());
+    }
+    if text.starts_with("Physical plan does not support logical expression")
+        && text.contains("ubquery")
+    {
+        return Some(
+            "a query within the expression has no value by row; leave SELECT out".to_owned(),
+        );
+    }
+    let rest = text.split_once(NO_SUCH_FUNCTION)?.1;
+    let call = rest.split_once("'")?.0;
+    let types = ["Utf8View", "LargeUtf8", "Utf8"];
+    let call = types
+        .iter()
+        .fold(call.to_owned(), |call, text| call.replace(text, "text"));
+    let advice = match call.contains("text") {
+        true => "; TRY_CAST(x AS DOUBLE) reads text as numbers, and what is none as NULL",
+        false => "",
+    };
+    Some(format!(
+        "there is no function for these types, {call}{advice}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +163,25 @@ mod tests {
         assert_eq!(
             plain("Error during planning: Arrow error: column \"rows.amount\" is\nwrong"),
             "column \"amount\" is wrong"
+        );
+        assert_eq!(
+            plain("Arrow error: Divide by zero error"),
+            "a number is divided by zero; x / NULLIF(y, 0) is NULL there"
+        );
+        assert_eq!(
+            plain(
+                "Internal error: Function 'sum' failed to match any signature, errors: Error during planning: … \
+                 This issue was likely caused by a bug in DataFusion's code. No function matches the given name and \
+                 argument types 'sum(Utf8View)'. You might need to add explicit type casts."
+            ),
+            "there is no function for these types, sum(text); TRY_CAST(x AS DOUBLE) reads text as numbers, and what is \
+             none as NULL"
+        );
+        assert_eq!(
+            plain(
+                "This feature is not implemented: Could not plan array literal. Hint: Please try with `x` enabled"
+            ),
+            "Could not plan array literal."
         );
         assert_eq!(
             missing(

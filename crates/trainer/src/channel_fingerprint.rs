@@ -116,26 +116,40 @@ impl ChannelFingerprint {
     }
 
     fn aggregates_difference(&self, here: &ChannelFingerprint) -> Option<String> {
-        let mut pairs = self.aggregates.iter().zip(&here.aggregates);
-        if let Some((theirs, ours)) = pairs.find(|(theirs, ours)| theirs.name != ours.name) {
-            return Some(format!(
-                "it was trained with the aggregate `{}` where the dataset has `{}`",
-                theirs.name, ours.name
-            ));
-        }
-        let (theirs, ours) = (self.aggregates.len(), here.aggregates.len());
+        let (theirs, ours) = (names(&self.aggregates), names(&here.aggregates));
         if theirs == ours {
             return None;
         }
-        let longer = self.aggregates.iter().chain(&here.aggregates);
-        let advice = if longer.clone().any(|one| one.name == "embedding_0") {
-            "; give both stages the same `embeddings`, or none"
-        } else {
-            ""
+        let only = |of: &[&str], others: &[&str]| -> Vec<String> {
+            let only = of.iter().filter(|name| !others.contains(name));
+            only.map(|name| format!("`{name}`")).collect()
         };
-        Some(format!(
-            "it was trained with {theirs} aggregates, and the dataset has {ours}{advice}"
-        ))
+        let (gone, new) = (only(&theirs, &ours), only(&ours, &theirs));
+        let differing = gone.iter().chain(&new);
+        let advice = match differing.clone().any(|name| name.starts_with(EMBEDDING)) {
+            true => "give both stages the same `embeddings`, or none",
+            false => "prepare the dataset with the same `aggregates`",
+        };
+        Some(match (gone.is_empty(), new.is_empty()) {
+            (true, true) => format!(
+                "it was trained with the aggregates in another order ({}; the dataset has {}): {advice}",
+                listed(&theirs),
+                listed(&ours)
+            ),
+            (false, true) => format!(
+                "it was trained with the aggregates {}, which the dataset does not have: {advice}",
+                listed(&gone)
+            ),
+            (true, false) => format!(
+                "it was trained without the aggregates {}, which the dataset has: {advice}",
+                listed(&new)
+            ),
+            (false, false) => format!(
+                "it was trained with the aggregates {}, and the dataset has {} instead: {advice}",
+                listed(&gone),
+                listed(&new)
+            ),
+        })
     }
 
     /// Vocabularies and scales that differ where the structure is the same.
@@ -162,6 +176,23 @@ impl ChannelFingerprint {
                 ours.name
             )
         })
+    }
+}
+
+/// Before the number of each aggregate that embeddings become, quoted.
+const EMBEDDING: &str = "`embedding_";
+
+fn names(aggregates: &[AggregateEntry]) -> Vec<&str> {
+    aggregates.iter().map(|one| one.name.as_str()).collect()
+}
+
+/// All of a few, the first of many.
+fn listed(names: &[impl AsRef<str>]) -> String {
+    const SHOWN: usize = 8;
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -249,7 +280,28 @@ mod tests {
         );
         assert_eq!(
             told(&|other| other.aggregates.truncate(1)),
-            "it was trained with 2 aggregates, and the dataset has 1"
+            "it was trained with the aggregates `month_number`, which the dataset does not have: prepare the dataset with the same \
+             `aggregates`"
+        );
+        let aggregate = |name: &str| AggregateEntry {
+            name: name.to_owned(),
+            values: String::new(),
+        };
+        assert_eq!(
+            told(&|other| other.aggregates.push(aggregate("x"))),
+            "it was trained without the aggregates `x`, which the dataset has: prepare the dataset with the same `aggregates`"
+        );
+        assert!(
+            told(&|other| {
+                other.aggregates.truncate(1);
+                other.aggregates.push(aggregate("x"));
+            })
+            .contains(", and the dataset has `x` instead: ")
+        );
+        assert!(told(&|other| other.aggregates.reverse()).contains("in another order ("));
+        assert!(
+            told(&|other| other.aggregates.extend((0..20).map(|i| aggregate(&format!("embedding_{i}")))))
+                .ends_with("`embedding_7` and 12 more, which the dataset has: give both stages the same `embeddings`, or none")
         );
     }
 }

@@ -48,6 +48,19 @@ pub enum TrainError {
         epoch: u64,
         source: supermoe_nn::Error,
     },
+    /// More than the machine has.
+    #[error(
+        "training this model takes at least {needed} of memory ({weights} weights with gradients and moments, and {tables} of \
+         id tables), and this machine has {machine}: give `d_model` and the sizes in `models.{model}` smaller values, id \
+         channels fewer values, or the tables a limit of memory (`tables.memory`), beyond which they lie in files"
+    )]
+    Memory {
+        model: String,
+        needed: String,
+        weights: u64,
+        tables: String,
+        machine: String,
+    },
     /// No step changed a weight.
     #[error(
         "no batch of {steps} steps had anything to learn from, so the weights would be those that training began with: \

@@ -58,6 +58,9 @@ pub fn run<D: TrainingDevice>(
         regression: params.loss,
         loss_mean: params.loss_mean,
     };
+    params
+        .training
+        .check_patience(options.validation.choice.len())?;
     let samples = labelled(dataset, job.samples()?, params.labelled, job.seed)?;
     check_labels(&tasks, &options.labels.of(&samples), monitor)?;
     if matches!(method, MethodParams::BilevelAuc(_)) {

@@ -98,6 +98,37 @@ fn warn_of_short_run(total_steps: u64, warmup_steps: u64, monitor: &mut dyn Moni
     ));
 }
 
+/// What looks at validation then looks at nothing.
+fn warn_without_score(params: &TrainingParams, monitor: &mut dyn Monitor) {
+    let idle = match (params.patience.is_some(), params.keep == Keep::Best) {
+        (true, true) => {
+            "`patience` stops nothing, and `keep: best` keeps the weights of the last epoch"
+        }
+        (true, false) => "`patience` stops nothing",
+        (false, true) => "`keep: best` keeps the weights of the last epoch",
+        (false, false) => return,
+    };
+    monitor.warn(&format!(
+        "{idle}: nothing could be measured on validation after the first epoch; give `prepare` a validation split whose \
+         labels differ (`splits.valid`)"
+    ));
+}
+
+/// The mean of no weights: those of the end stay.
+fn warn_without_average(
+    params: &TrainingParams,
+    step: u64,
+    total_steps: u64,
+    monitor: &mut dyn Monitor,
+) {
+    let first = (1..=total_steps).find(|step| params.average.takes(*step, total_steps));
+    monitor.warn(&format!(
+        "`keep: average` kept the last weights: `patience` ended training after step {step} of {total_steps}, before the \
+         first weights were to be taken (step {}); lower `average.from` or `average.every`, or give more `patience`",
+        first.unwrap_or(total_steps)
+    ));
+}
+
 /// A training run under way.
 struct Run<'a, D: Device, O> {
     network: &'a mut Network<D>,
@@ -335,6 +366,9 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
             self.progress.history.record(step, epoch + 1, name, *value);
             monitor.metric(name, *value, Some(step));
         }
+        if epoch == 0 && evaluation.score.is_none() {
+            warn_without_score(self.options.params, monitor);
+        }
         self.weighting.end_epoch();
         let verdict = self.early.epoch(epoch, evaluation.score);
         self.progress.best_score = self.early.best();
@@ -350,10 +384,20 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         if position.finished && !self.progress.history.has(LOSS) {
             return Err(TrainError::NothingLearned { steps: step });
         }
-        if position.finished
-            && let Some(kept) = self.progress.kept.take()
-        {
-            self.network.restore(&kept)?;
+        let stopped_early = verdict.stop && step < self.schedule.total_steps;
+        if position.finished {
+            match self.progress.kept.take() {
+                Some(kept) => self.network.restore(&kept)?,
+                None if self.options.params.keep == Keep::Average && stopped_early => {
+                    warn_without_average(
+                        self.options.params,
+                        step,
+                        self.schedule.total_steps,
+                        monitor,
+                    );
+                }
+                None => {}
+            }
         }
         self.save(monitor)
     }

@@ -104,7 +104,12 @@ impl<'a, P: Training> Job<'a, P> {
             tasks,
         };
         let row_optimizer = params.optimizer.row_optimizer();
-        let tables = params.tables.plan(row_optimizer, &self.folder)?;
+        let plan = || params.tables.plan(row_optimizer, &self.folder);
+        let size = Network::size(device.clone(), plan()?, |builder| {
+            self.factory.build(&self.model_params, &shape, builder)
+        })?;
+        size.check_fits(self.factory.name)?;
+        let tables = plan()?;
         Network::build(device, self.seed, tables, |builder| {
             let model = self.factory.build(&self.model_params, &shape, builder)?;
             Ok((model, top(builder)?))

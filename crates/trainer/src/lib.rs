@@ -34,6 +34,7 @@ mod masking;
 mod mcp;
 mod mcp_head;
 mod mcp_tally;
+mod memory_check;
 mod model;
 mod model_factory;
 mod model_input;

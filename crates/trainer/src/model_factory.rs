@@ -149,6 +149,7 @@ impl ModelFactory {
             params: self.params_schema(),
             description: self.description.to_owned(),
             unavailable,
+            needs: BTreeMap::new(),
         }
     }
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use supermoe_nn::layers::Mode;
-use supermoe_nn::tables::TableSnapshot;
+use supermoe_nn::tables::{TablePlace, TableSnapshot};
 use supermoe_nn::{Device, Error, Group, OwnedTape, Parameters, Table, TableRows};
 
 use crate::error::TrainError;
+use crate::memory_check::ModelSize;
 use crate::model::{Augmentation, AuxiliaryLoss, Encoded, Model};
 use crate::model_input::ModelInput;
 use crate::table_plan::TablePlan;
@@ -17,6 +18,8 @@ pub struct NetworkBuilder<'a, D: Device> {
     pub parameters: &'a mut Parameters<D>,
     tables: &'a mut Tables,
     plan: &'a mut TablePlan,
+    /// Of tables that were asked for where parameters have sizes alone.
+    table_bytes: u64,
 }
 
 /// Tables in host memory.
@@ -54,9 +57,10 @@ impl<D: Device> NetworkBuilder<'_, D> {
         width: usize,
         deviation: f32,
     ) -> Result<(), Error> {
-        let table = self.table(name, rows, width, deviation)?;
-        self.tables.channels.push(table);
-        self.tables.channel_codes.push(channel);
+        if let Some(table) = self.table(name, rows, width, deviation)? {
+            self.tables.channels.push(table);
+            self.tables.channel_codes.push(channel);
+        }
         Ok(())
     }
 
@@ -68,21 +72,31 @@ impl<D: Device> NetworkBuilder<'_, D> {
         width: usize,
         deviation: f32,
     ) -> Result<usize, Error> {
+        let index = self.tables.heads.len();
         let table = self.table(name, rows, width, deviation)?;
-        self.tables.heads.push(table.in_group(Group::Towers));
-        Ok(self.tables.heads.len() - 1)
+        let table = table.map(|table| table.in_group(Group::Towers));
+        self.tables.heads.extend(table);
+        Ok(index)
     }
 
+    /// None where only sizes are asked for.
     fn table(
         &mut self,
         name: &str,
         rows: usize,
         width: usize,
         deviation: f32,
-    ) -> Result<Table, Error> {
+    ) -> Result<Option<Table>, Error> {
         let settings = self.plan.next(rows, width);
+        if self.parameters.has_sizes_alone() {
+            if settings.place == TablePlace::Memory {
+                let bytes = Table::bytes(rows, width, settings.optimizer);
+                self.table_bytes = self.table_bytes.saturating_add(bytes);
+            }
+            return Ok(None);
+        }
         let seed = self.parameters.seed();
-        Table::new(name, rows, width, deviation, settings, seed)
+        Table::new(name, rows, width, deviation, settings, seed).map(Some)
     }
 }
 
@@ -144,6 +158,7 @@ impl<D: Device> Network<D> {
             parameters: &mut parameters,
             tables: &mut tables,
             plan: &mut plan.into(),
+            table_bytes: 0,
         })?;
         let network = Network {
             parameters,
@@ -151,6 +166,30 @@ impl<D: Device> Network<D> {
             model,
         };
         Ok((network, heads))
+    }
+
+    /// How large the model is that `build` makes, without making its weights.
+    ///
+    /// # Errors
+    /// Those of `build`.
+    pub fn size(
+        device: D,
+        mut plan: TablePlan,
+        build: impl FnOnce(&mut NetworkBuilder<'_, D>) -> Result<Box<dyn Model<D>>, TrainError>,
+    ) -> Result<ModelSize, TrainError> {
+        let mut parameters = Parameters::of_sizes(device);
+        let mut builder = NetworkBuilder {
+            parameters: &mut parameters,
+            tables: &mut Tables::default(),
+            plan: &mut plan,
+            table_bytes: 0,
+        };
+        build(&mut builder)?;
+        let table_bytes = builder.table_bytes;
+        Ok(ModelSize {
+            weights: parameters.count() as u64,
+            table_bytes,
+        })
     }
 
     pub fn device(&self) -> &D {

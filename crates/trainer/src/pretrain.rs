@@ -39,6 +39,8 @@ pub fn run<D: TrainingDevice>(
     device: D,
     monitor: &mut dyn Monitor,
 ) -> Result<(), TrainError> {
+    let valid = part(job.dataset.split(Split::Valid), job.params.valid_samples);
+    job.params.training.check_patience(valid.len())?;
     let layout = InputLayout::new(job.dataset.schema());
     let warm = encoder
         .map(|folder| WarmStart::open(folder, job, monitor))
@@ -72,7 +74,7 @@ fn masked_channels<D: TrainingDevice>(
     let options = McpOptions {
         masking: Masking::new(
             dataset.schema(),
-            &params.predict,
+            params.predicted(job.factory.name)?,
             params.dense,
             params.mask,
             params.mask_rate,

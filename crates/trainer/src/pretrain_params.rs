@@ -115,9 +115,11 @@ impl FutureChoice {
 pub struct PretrainParams {
     #[serde(flatten)]
     pub training: TrainingParams,
-    /// Names of the channels that are masked and predicted (MCP).
+    /// Names of the channels that are masked and predicted (MCP); models with a pre-training of their own need
+    /// none.
+    #[serde(default)]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
-    pub predict: Vec<String>,
+    pub predict: Option<Vec<String>>,
     /// What is masked together: `per_step`, `per_channel` or `visit`.
     #[serde(default)]
     pub mask: MaskMode,
@@ -187,22 +189,43 @@ impl FutureParams {
     }
 }
 
-impl PretrainParams {
-    /// The rules that the JSON Schema also says, for workers that are started by hand.
-    pub fn check(&self) -> Result<(), TrainError> {
-        if self.predict.is_empty() {
+fn check_predict(predict: &[String]) -> Result<(), TrainError> {
+    if predict.is_empty() {
+        return Err(TrainError::param(
+            "predict",
+            "expected at least one channel, found none".to_owned(),
+        ));
+    }
+    for (index, name) in predict.iter().enumerate() {
+        if predict[..index].contains(name) {
             return Err(TrainError::param(
                 "predict",
-                "expected at least one channel, found none".to_owned(),
+                format!("channel `{name}` stands twice"),
             ));
         }
-        for (index, name) in self.predict.iter().enumerate() {
-            if self.predict[..index].contains(name) {
-                return Err(TrainError::param(
-                    "predict",
-                    format!("channel `{name}` stands twice"),
-                ));
-            }
+    }
+    Ok(())
+}
+
+/// Why a model that is pre-trained by masked channel prediction needs `predict`.
+pub(crate) fn why_predict(model: &str) -> String {
+    format!("the model `{model}` is pre-trained by telling channels that are masked: name those")
+}
+
+impl PretrainParams {
+    /// The channels that this model is to predict.
+    ///
+    /// # Errors
+    /// `predict` was left out.
+    pub fn predicted(&self, model: &str) -> Result<&[String], TrainError> {
+        let predict = self.predict.as_deref();
+        predict.ok_or_else(|| TrainError::param("predict", why_predict(model)))
+    }
+
+    /// The rules that the JSON Schema also says, for workers that are started by hand.
+    pub fn check(&self) -> Result<(), TrainError> {
+        if let Some(predict) = &self.predict {
+            check_predict(predict)?;
         }
         in_range("mask_rate", self.mask_rate, 0.001, 0.9)?;
         at_least_one(

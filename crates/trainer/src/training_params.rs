@@ -179,6 +179,17 @@ impl TrainingParams {
         self.tables.check()?;
         self.optimizer.check()
     }
+
+    /// # Errors
+    /// `patience` where there are no validation samples that it could look at.
+    pub fn check_patience(&self, validation_samples: usize) -> Result<(), TrainError> {
+        if self.patience.is_none() || validation_samples > 0 {
+            return Ok(());
+        }
+        let reason = "it looks at validation samples, and there are none: give `prepare` a validation split \
+                      (`splits.valid`), or leave `patience` out";
+        Err(TrainError::param("patience", reason.to_owned()))
+    }
 }
 
 /// An error unless `low <= value <= high`.

@@ -234,7 +234,8 @@ fn set_value(
     let value = node.to_json().map_err(|number| {
         let found = number.describe();
         let message = format!("{option}: {found} is not finite or has more than 64 bits");
-        wrong(Code::InvalidNumber, message, "Give a smaller number.")
+        let help = "Give a finite number that fits into 64 bits.";
+        wrong(Code::InvalidNumber, message, help)
     })?;
     if !fits(old, &value) {
         let (expected, found) = (type_name(old), node.describe());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use supermoe_plugin::catalog::PluginEntry;
-use supermoe_plugin::manifest::Variants;
+use supermoe_plugin::manifest::{VariantValue, Variants};
 
 use crate::arguments::{Owner, escaped, single};
 use crate::cell::VariantChoice;
@@ -67,9 +67,15 @@ pub(crate) fn choose(
             refuse(session, owner, &param, &value, reason);
             failed.push(format!("/{}", escaped(&param)));
         }
+        let missing = missing_needs(variant, params);
+        refuse_without(session, owner, (&param, &value), &missing);
         return (base.clone(), Some(choice(base)));
     }
     if let Some(entry) = catalog.variant(base.name(), &param, &value) {
+        let own = entry.manifest.variants.as_ref();
+        let own = own.and_then(|variants| variants.values.get(&value));
+        let missing = own.map_or_else(Vec::new, |variant| missing_needs(variant, params));
+        refuse_without(session, owner, (&param, &value), &missing);
         return (entry.clone(), Some(choice(entry)));
     }
     // A plugin without a list of its own takes what no variant stands in for.
@@ -93,6 +99,39 @@ pub(crate) fn choose(
     );
     failed.push(format!("/{}", escaped(&param)));
     (base.clone(), None)
+}
+
+/// Names of params that a variant needs and `with` does not give, with why.
+fn missing_needs(variant: &VariantValue, params: &Map<String, Value>) -> Vec<(String, String)> {
+    let needs = variant.needs.iter();
+    let missing = needs.filter(|(name, _)| params.get(*name).is_none_or(Value::is_null));
+    missing
+        .map(|(name, why)| (name.clone(), why.clone()))
+        .collect()
+}
+
+fn refuse_without(
+    session: &mut Session<'_>,
+    owner: &Owner<'_, '_, '_>,
+    (param, value): (&str, &str),
+    missing: &[(String, String)],
+) {
+    for (name, why) in missing {
+        let (span, _) = place(owner, &format!("/{}", escaped(param)));
+        session.error(
+            Code::MissingPluginParam,
+            span,
+            format!(
+                "`with` of the stage `{}`: `{name}` is missing, which {param} `{value}` needs: {why}",
+                owner.stage
+            ),
+            format!("`{value}` needs `{name}`"),
+            format!(
+                "Add `{name}:` to `with`. `supermoe plugins {}` shows all params.",
+                owner.plugin.name()
+            ),
+        );
+    }
 }
 
 /// A variant that the plugin knows and cannot use.

@@ -16,6 +16,12 @@ pub struct Columns {
 
 impl Columns {
     /// An error names the column that is missing, the nearest that is there, and all there are.
+    /// Where a text file seems to be cut by another delimiter than it has, it says so.
+    pub fn find_in_text(params: &Params, names: &[&str]) -> Result<Columns, String> {
+        Columns::find(params, names)
+            .map_err(|problem| other_delimiter(params, names).unwrap_or(problem))
+    }
+
     pub fn find(params: &Params, names: &[&str]) -> Result<Columns, String> {
         let place = |name: &str| {
             let mut places = (0..names.len()).filter(|&i| names[i] == name);
@@ -33,6 +39,29 @@ impl Columns {
             pre: places(params.pre_columns())?,
         })
     }
+}
+
+/// A header of one field that holds what usually stands between fields.
+fn other_delimiter(params: &Params, names: &[&str]) -> Option<String> {
+    const USUAL: [(char, &str, &str); 4] = [
+        ('\t', "a tab", "\\t"),
+        (';', "`;`", ";"),
+        (',', "`,`", ","),
+        ('|', "`|`", "|"),
+    ];
+    let [only] = names else {
+        return None;
+    };
+    let (_, name, written) = USUAL
+        .into_iter()
+        .find(|(letter, ..)| only.contains(*letter))?;
+    let delimiter = match params.delimiter.as_str() {
+        "\t" => "a tab".to_owned(),
+        other => format!("`{other}`"),
+    };
+    Some(format!(
+        "its header line has no {delimiter}, and has {name}: give the stage `delimiter: \"{written}\"`"
+    ))
 }
 
 fn missing(name: &str, names: &[&str]) -> String {

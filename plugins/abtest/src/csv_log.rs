@@ -1,5 +1,7 @@
 //! A log in CSV, read row by row.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use csv::{ReaderBuilder, StringRecord};
@@ -17,6 +19,7 @@ pub fn read(
     users: &mut Users,
     stop: Stop<'_>,
 ) -> Result<(), AbtestError> {
+    refuse_utf16(path, place)?;
     let mut reader = ReaderBuilder::new()
         .delimiter(params.delimiter.as_bytes()[0])
         .from_path(path)
@@ -41,8 +44,8 @@ pub fn read(
                 .collect()
         }
     };
-    let columns =
-        Columns::find(params, &names).map_err(|problem| AbtestError::log(place, problem))?;
+    let columns = Columns::find_in_text(params, &names)
+        .map_err(|problem| AbtestError::log(place, problem))?;
     let mut record = StringRecord::new();
     let (mut sums, mut pre) = (Vec::new(), Vec::new());
     let mut rows = 0;
@@ -76,6 +79,23 @@ pub fn read(
     Ok(())
 }
 
+/// Text of two bytes a letter, which some programs write, begins with one of these marks.
+const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
+fn refuse_utf16(path: &Path, place: &str) -> Result<(), AbtestError> {
+    let mut head = Vec::with_capacity(2);
+    let file = File::open(path).map_err(|error| unreadable(place, &error))?;
+    let read = file.take(2).read_to_end(&mut head);
+    read.map_err(|error| unreadable(place, &error))?;
+    match UTF16_MARKS.iter().any(|mark| head == mark) {
+        true => Err(AbtestError::log(
+            place,
+            "it is UTF-16 text; save the log as UTF-8",
+        )),
+        false => Ok(()),
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Empty {
     IsWrong,
@@ -95,7 +115,15 @@ fn number(text: &str, column: &str, empty: Empty) -> Result<f64, String> {
     let value: f64 = text
         .parse()
         .map_err(|_| format!("column `{column}` is `{text}`; expected a number"))?;
-    finite(value, column)
+    match (
+        value.is_infinite(),
+        text.contains(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']),
+    ) {
+        (true, true) => Err(format!(
+            "column `{column}` is {text}, which is beyond 64 bits; expected a smaller number"
+        )),
+        _ => finite(value, column),
+    }
 }
 
 fn malformed(place: &str, error: &csv::Error) -> AbtestError {
@@ -108,12 +136,19 @@ fn malformed(place: &str, error: &csv::Error) -> AbtestError {
             let line = pos.as_ref().map_or(0, csv::Position::line);
             AbtestError::log(
                 format!("{place}, line {line}"),
-                format!("it has {len} fields; expected {expected_len}, as in the header line"),
+                format!(
+                    "it has {len} field{}; expected {expected_len}, as in the header line: look for a delimiter or a \
+                     quotation mark too many, or one that is missing",
+                    if *len == 1 { "" } else { "s" }
+                ),
             )
         }
         csv::ErrorKind::Utf8 { pos, .. } => {
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            AbtestError::log(format!("{place}, line {line}"), "it is no UTF-8 text")
+            AbtestError::log(
+                format!("{place}, line {line}"),
+                "it is no UTF-8 text; save the log as UTF-8",
+            )
         }
         _ => unreadable(place, error),
     }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use supermoe_plugin::markdown_text::markdown_text;
+
 use crate::params::Correction;
 use crate::report::{Bounds, Experiment, Lift, Metric, MetricKind, Report};
 
@@ -15,7 +17,7 @@ pub fn markdown(report: &Report) -> String {
         experiment.users,
         experiment.buckets.len(),
         experiment.rows,
-        escaped(&experiment.control)
+        markdown_text(&experiment.control)
     );
     buckets(experiment, &mut text);
     text.push_str("\n## Lifts\n\n");
@@ -40,7 +42,7 @@ pub fn markdown(report: &Report) -> String {
     if !report.warnings.is_empty() {
         text.push_str("\n## Warnings\n\n");
         let warnings = report.warnings.iter();
-        warnings.for_each(|warning| text.push_str(&format!("- {}\n", one_line(warning))));
+        warnings.for_each(|warning| text.push_str(&format!("- {}\n", markdown_text(warning))));
     }
     text
 }
@@ -51,7 +53,7 @@ fn buckets(experiment: &Experiment, text: &mut String) {
         let _ = writeln!(
             text,
             "| {} | {} | {:.2} % | {:.2} % |",
-            escaped(&bucket.name),
+            markdown_text(&bucket.name),
             bucket.users,
             100.0 * bucket.share,
             100.0 * bucket.planned_share
@@ -100,8 +102,8 @@ fn row(experiment: &Experiment, metric: &Metric, lift: &Lift) -> Vec<String> {
     };
     let found = &lift.found;
     vec![
-        format!("{} ({kind})", escaped(&metric.name)),
-        escaped(&lift.bucket),
+        format!("{} ({kind})", markdown_text(&metric.name)),
+        markdown_text(&lift.bucket),
         value(&experiment.control),
         value(&lift.bucket),
         found.lift.map_or_else(|| "-".to_owned(), signed_percent),
@@ -149,13 +151,4 @@ fn p_value(p: Option<f64>) -> String {
 /// `95`, `99.9`
 fn percent(confidence: f64) -> f64 {
     (confidence * 1e6).round() / 1e4
-}
-
-/// Names come from the user; a bar would begin another column, a line break another row.
-fn escaped(name: &str) -> String {
-    one_line(name).replace('|', "\\|")
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }

@@ -138,8 +138,14 @@ impl Params {
                     "expected a name without `/`, which parts the names of figures",
                 );
             }
-            if metric.mean.is_some() == metric.ratio.is_some() {
-                return refuse(place, "expected either `mean` or `ratio`");
+            match (&metric.mean, &metric.ratio) {
+                (None, None) => {
+                    return refuse(place, "expected exactly one of `mean`, `ratio`, found none");
+                }
+                (Some(_), Some(_)) => {
+                    return refuse(place, "expected exactly one of `mean`, `ratio`, found both");
+                }
+                _ => {}
             }
             if metric.pre.is_some() && metric.pre_ratio.is_some() {
                 return refuse(place, "expected `pre` or `pre_ratio`, not both");

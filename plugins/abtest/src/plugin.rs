@@ -14,7 +14,7 @@ use crate::params::Params;
 use crate::report::{Experiment, Report};
 
 /// Raised when the report of the same log changes.
-pub const REVISION: &str = "1";
+pub const REVISION: &str = "2";
 
 /// The plugin `abtest`: `log` -> `report`.
 pub fn plugin() -> BuiltIn {

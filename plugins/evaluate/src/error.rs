@@ -13,10 +13,12 @@ pub enum EvaluateError {
     NoInputs,
     #[error("`tasks`: no input has the task `{task}`; the tasks of the inputs are {known}")]
     UnknownTask { task: String, known: String },
+    #[error("`reference`: no row has {wanted}; {known}")]
+    NoReference { wanted: String, known: String },
     #[error(
-        "`reference`: {count} rows have {wanted}; expected the matrix values of one of: {known}"
+        "`reference`: {count} rows have {wanted}; name more matrix values, so that it is one: {known}"
     )]
-    Reference {
+    ManyReferences {
         wanted: String,
         count: usize,
         known: String,

@@ -6,6 +6,7 @@ mod uncertainty;
 use std::fmt::Write as _;
 
 use supermoe_channels::TaskKind;
+use supermoe_plugin::markdown_text::markdown_text;
 
 use crate::cell::Source;
 use crate::groups::{Group, Summaries, Summary};
@@ -22,7 +23,7 @@ pub fn markdown(report: &Report) -> String {
         let _ = write!(
             text,
             "\n## {}\n\n{}.\n\n",
-            escaped(&task.name),
+            markdown_text(&task.name),
             test_set(task)
         );
         metrics_table(report, task, &mut text);
@@ -38,7 +39,7 @@ pub fn markdown(report: &Report) -> String {
         report
             .warnings
             .iter()
-            .for_each(|warning| text.push_str(&format!("- {}\n", one_line(warning))));
+            .for_each(|warning| text.push_str(&format!("- {}\n", markdown_text(warning))));
     }
     text
 }
@@ -77,7 +78,7 @@ fn auc_table(report: &Report, text: &mut String) {
         return;
     }
     text.push_str("\n## Test AUC\n\n");
-    let names = tasks.iter().map(|task| escaped(&task.name));
+    let names = tasks.iter().map(|task| markdown_text(&task.name));
     let head: Vec<String> = [cell_head(report)]
         .into_iter()
         .chain(names)
@@ -115,7 +116,7 @@ fn classes_table(report: &Report, task: &Task, text: &mut String) {
     let rows = task.classes.iter().flat_map(|class| {
         report.groups.iter().map(move |group| {
             let names = [
-                escaped(&class.name),
+                markdown_text(&class.name),
                 row_name(group),
                 class.positives.to_string(),
             ];
@@ -153,7 +154,7 @@ fn cell_head(report: &Report) -> String {
         group
             .matrix
             .keys()
-            .map(|axis| escaped(axis))
+            .map(|axis| markdown_text(axis))
             .collect::<Vec<_>>()
     });
     axes.filter(|axes| !axes.is_empty())
@@ -168,9 +169,9 @@ fn row_name(group: &Group) -> String {
         (Source::Embeddings, name) => format!("probe of embeddings, {name}"),
     };
     if group.cells > 1 {
-        format!("{} ({} cells)", escaped(&name), group.cells)
+        format!("{} ({} cells)", markdown_text(&name), group.cells)
     } else {
-        escaped(&name)
+        markdown_text(&name)
     }
 }
 
@@ -195,13 +196,4 @@ fn table(head: &[String], rows: Vec<Vec<String>>, text: &mut String) {
     let _ = writeln!(text, "| --- |{}", " ---: |".repeat(head.len() - 1));
     rows.iter()
         .for_each(|row| text.push_str(&format!("| {} |\n", row.join(" | "))));
-}
-
-/// Names come from the user; a bar would begin another column, a line break another row.
-fn escaped(name: &str) -> String {
-    one_line(name).replace('|', "\\|")
-}
-
-fn one_line(text: &str) -> String {
-    text.replace(['\n', '\r'], " ")
 }

@@ -39,7 +39,7 @@ pub struct Params {
     /// sample), `sample_steps`, `history_steps`, `entity`, `snapshot`, the aggregates of the input `dataset`,
     /// and its channels as they are at the sample's newest step.
     #[serde(default)]
-    #[schemars(extend("examples" = [{
+    #[schemars(extend("propertyNames" = { "type": "string", "minLength": 1 }, "examples" = [{
         "users": "CASE WHEN in_train THEN 'known' ELSE 'new' END",
         "length": "CASE WHEN sample_steps < 10 THEN 'below 10' ELSE '10 and more' END",
     }]))]
@@ -63,6 +63,11 @@ impl Params {
             return Err(PluginError::new(format!(
                 "`confidence`: expected a number from 0.5 to 0.9999, found {confidence}"
             )));
+        }
+        if self.segments.keys().any(|name| name.trim().is_empty()) {
+            return Err(PluginError::new(
+                "`segments`: an expression has an empty name; give it one, by which the report calls its parts",
+            ));
         }
         Ok(())
     }

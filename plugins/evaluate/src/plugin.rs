@@ -21,7 +21,7 @@ use crate::score::Metric;
 use crate::segments::Segments;
 
 /// Raised when the report of the same inputs changes.
-pub const REVISION: &str = "3";
+pub const REVISION: &str = "4";
 
 /// The plugin `evaluate`.
 pub fn plugin() -> BuiltIn {

@@ -36,7 +36,9 @@ pub fn read_predictions(
     let rows: Rows = read(&path).map_err(EvaluateError::of_table)?;
     let damaged = |problem| EvaluateError::of_table(malformed(&path, problem));
     if rows.count == 0 {
-        return Err(damaged("it has no rows".to_owned()));
+        return Err(damaged(
+            "it has no rows; expected one for each sample and task of the test split".to_owned(),
+        ));
     }
     let mut cell = Cell {
         source: Source::Predictions,

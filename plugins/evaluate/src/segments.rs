@@ -10,7 +10,7 @@ use arrow::datatypes::DataType;
 use indexmap::IndexMap;
 use serde::Serialize;
 use supermoe_channels::{Dataset, Split};
-use supermoe_sql::RowExpression;
+use supermoe_sql::{RowExpression, excerpt};
 
 use crate::cell::{Cell, Column, Sample, TaskPredictions};
 use crate::comparable::date;
@@ -73,7 +73,8 @@ impl Segments {
                 problem,
             };
             let found = RowExpression::evaluate(sql, &columns);
-            let found = found.map_err(|error| refuse(error.to_string()))?;
+            let found =
+                found.map_err(|error| refuse(format!("{error} (in `{}`)", excerpt(sql))))?;
             let values = texts(&found).map_err(refuse)?;
             let by_sample = samples.iter().cloned().zip(values).collect();
             Ok((name.clone(), sql.clone(), by_sample))

@@ -60,7 +60,8 @@ impl Aggregates {
         let nothing = RecordBatch::new_empty(Arc::new(Schema::new(fields)));
         let mut empty = Vec::with_capacity(expressions.len());
         for (expression, wanted) in &expressions {
-            let error = |source| PrepareError::sql(expression.param.as_str(), source);
+            let error =
+                |source| PrepareError::expression(&expression.param, &expression.sql, source);
             session::replace_table(context, ROWS, nothing.clone()).map_err(error)?;
             // Grouped too, since that is what it is run as: a bare column has no value by group.
             let grouped = format!(
@@ -162,7 +163,7 @@ impl Aggregates {
                 clause(expression, 0)
             );
             if let Err(error) = collect(context, &sql).await {
-                return PrepareError::sql(expression.param.as_str(), error);
+                return PrepareError::expression(&expression.param, &expression.sql, error);
             }
         }
         PrepareError::sql("with.aggregates, with.tasks", error)
@@ -205,7 +206,7 @@ fn ungrouped(expression: &Expression, source: DataFusionError) -> PrepareError {
                        count(*) or sum(x) around every column";
         return PrepareError::param(expression.param.as_str(), problem);
     }
-    PrepareError::sql(expression.param.as_str(), source)
+    PrepareError::expression(&expression.param, &expression.sql, source)
 }
 
 /// The line break ends a comment that the user's SQL may end with.

@@ -7,11 +7,13 @@ use supermoe_channels::DatasetError;
 pub enum PrepareError {
     #[error("{param}: {problem}")]
     Param { param: String, problem: String },
-    #[error("{param}: {}", crate::sql_error::message(.source))]
+    /// Its cause stands in the message, in other words, and so is no source.
+    #[error("{param}: {}{}", crate::sql_error::message(.error), .sql.as_deref().map(within).unwrap_or_default())]
     Sql {
         param: String,
-        #[source]
-        source: Box<DataFusionError>,
+        /// The expression, where one alone has failed.
+        sql: Option<String>,
+        error: Box<DataFusionError>,
     },
     /// `place`: which of the port's files, such as ` (file 2 of 3)`; empty where there is one.
     #[error("input `{port}`{place}: {problem}")]
@@ -44,14 +46,29 @@ impl PrepareError {
         }
     }
 
-    pub fn sql(param: impl Into<String>, source: DataFusionError) -> Self {
+    pub fn sql(param: impl Into<String>, error: DataFusionError) -> Self {
         PrepareError::Sql {
             param: param.into(),
-            source: Box::new(source),
+            sql: None,
+            error: Box::new(error),
+        }
+    }
+
+    /// Of an expression that is known to have failed.
+    pub fn expression(param: &str, sql: &str, error: DataFusionError) -> Self {
+        PrepareError::Sql {
+            param: param.to_owned(),
+            sql: Some(sql.to_owned()),
+            error: Box::new(error),
         }
     }
 
     pub fn arrow(action: &'static str) -> impl Fn(arrow::error::ArrowError) -> Self {
         move |source| PrepareError::Arrow { action, source }
     }
+}
+
+/// `` (in `ln(amount)`)``
+fn within(sql: &str) -> String {
+    format!(" (in `{}`)", supermoe_sql::excerpt(sql))
 }

@@ -84,7 +84,7 @@ impl Expression {
             .map(|field| field.as_ref().clone())
             .collect();
         fields.extend(special_fields());
-        let error = |source| PrepareError::sql(param.as_str(), source);
+        let error = |source| PrepareError::expression(&param, sql, source);
         let schema = DFSchema::try_from(Schema::new(fields)).map_err(error)?;
         let state = context.state();
         let dialect = state.config_options().sql_parser.dialect;
@@ -158,13 +158,14 @@ impl Expression {
             let problem = "an aggregate has no value by row: leave it out here, or write it in with.aggregates";
             return Err(PrepareError::param(self.param.as_str(), problem));
         }
-        let error = |source| PrepareError::sql(self.param.as_str(), source);
+        let error = |source| PrepareError::expression(&self.param, &self.sql, source);
         let schema = DFSchema::try_from(schema.clone()).map_err(error)?;
         let physical = context
             .create_physical_expr(self.logical.clone(), &schema)
             .map_err(error)?;
         Ok(ReadyExpression {
             param: self.param.clone(),
+            sql: self.sql.clone(),
             physical,
         })
     }
@@ -173,6 +174,7 @@ impl Expression {
 /// An expression over batches of one schema.
 pub struct ReadyExpression {
     param: String,
+    sql: String,
     physical: Arc<dyn PhysicalExpr>,
 }
 
@@ -182,7 +184,7 @@ impl ReadyExpression {
     /// # Errors
     /// A failure while computing.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, PrepareError> {
-        let error = |source| PrepareError::sql(self.param.as_str(), source);
+        let error = |source| PrepareError::expression(&self.param, &self.sql, source);
         let value = self.physical.evaluate(batch).map_err(error)?;
         value.into_array(batch.num_rows()).map_err(error)
     }

@@ -18,11 +18,11 @@ pub fn message(error: &DataFusionError) -> String {
 
 /// Whether a query has failed while it ran, as it does at a file that cannot be read.
 pub fn while_reading(error: &PrepareError) -> bool {
-    let PrepareError::Sql { source, .. } = error else {
+    let PrepareError::Sql { error, .. } = error else {
         return false;
     };
     !matches!(
-        source.find_root(),
+        error.find_root(),
         DataFusionError::SQL(..) | DataFusionError::SchemaError(..) | DataFusionError::Plan(_)
     )
 }

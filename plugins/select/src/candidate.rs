@@ -1,11 +1,14 @@
 //! One training that may be chosen: the values of its cell, and how good it was.
 
-use indexmap::IndexMap;
+use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 use supermoe_trainer::choice::CandidateCell;
 
 use crate::error::SelectError;
 use crate::params::SelectParams;
+
+/// Values of an axis that a message lists.
+const MOST_VALUES: usize = 12;
 
 /// A cell and the params that it stands for.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +17,7 @@ pub struct CellOfCandidate {
     pub cell: CandidateCell,
 }
 
-/// Whether a cell has the values that are asked for.
+/// Whether a cell has the values that are asked for; `"0.1"` asks for 0.1 too.
 ///
 /// # Errors
 /// An axis that the cell does not have.
@@ -26,7 +29,7 @@ pub fn is_asked_for(
         let Some(value) = matrix.get(axis) else {
             return Err(no_axis("where", axis, matrix));
         };
-        if value != wanted {
+        if value != wanted && text(value) != text(wanted) {
             return Ok(false);
         }
     }
@@ -74,11 +77,48 @@ fn no_axis(param: &'static str, axis: &str, matrix: &IndexMap<String, Value>) ->
 
 /// A cell in messages: `[model=ple, seed=1]`.
 pub fn name_of(matrix: &IndexMap<String, Value>) -> String {
-    let parts = matrix.iter().map(|(axis, value)| match value {
-        Value::String(text) => format!("{axis}={text}"),
-        value => format!("{axis}={value}"),
-    });
+    let parts = matrix
+        .iter()
+        .map(|(axis, value)| format!("{axis}={}", text(value)));
     format!("[{}]", parts.collect::<Vec<_>>().join(", "))
+}
+
+/// A value as people write it: text without quotes.
+fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// That no candidate has what is asked for, and which values there are.
+pub fn none_has(only: &IndexMap<String, Value>, cells: &[&IndexMap<String, Value>]) -> SelectError {
+    let of_axis = |axis: &String| {
+        let values: IndexSet<String> = cells
+            .iter()
+            .filter_map(|cell| cell.get(axis))
+            .map(text)
+            .collect();
+        let shown: Vec<&str> = values
+            .iter()
+            .take(MOST_VALUES)
+            .map(String::as_str)
+            .collect();
+        let more = match values.len().saturating_sub(MOST_VALUES) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!("the values of `{axis}` are {}{more}", shown.join(", "))
+    };
+    let known: Vec<String> = only.keys().map(of_axis).collect();
+    SelectError::Param {
+        name: "where",
+        reason: format!(
+            "none of the {} candidates has {}; {}",
+            cells.len(),
+            name_of(only),
+            known.join("; ")
+        ),
+    }
 }
 
 #[cfg(test)]
@@ -131,5 +171,20 @@ mod tests {
         assert!(is_asked_for(&ple, &only("ple")).unwrap());
         assert!(!is_asked_for(&ple, &only("bert")).unwrap());
         assert!(is_asked_for(&ple, &cell(json!({ "modle": "ple" }))).is_err());
+        let rate = cell(json!({ "rate": 0.1 }));
+        assert!(is_asked_for(&rate, &cell(json!({ "rate": "0.1" }))).unwrap());
+    }
+
+    #[test]
+    fn values_that_no_candidate_has_are_told_with_those_there_are() {
+        let cells =
+            ["ple", "mmoe", "ple"].map(|model| cell(json!({ "model": model, "rate": 0.1 })));
+        let cells: Vec<&IndexMap<String, Value>> = cells.iter().collect();
+        let error = none_has(&cell(json!({ "model": "bert", "rate": 0.1 })), &cells);
+        assert_eq!(
+            error.to_string(),
+            "`where`: none of the 3 candidates has [model=bert, rate=0.1]; the values of `model` are ple, mmoe; the \
+             values of `rate` are 0.1"
+        );
     }
 }

@@ -12,7 +12,7 @@ pub enum SelectError {
     #[error("candidate {cell}: {reason}")]
     Candidate { cell: String, reason: String },
     /// A history cannot be read.
-    #[error("candidate {cell}: {path}: {source}")]
+    #[error("candidate {cell}: cannot read {}: {source}; expected the output `history` of a training", path.display())]
     Io {
         cell: String,
         path: PathBuf,

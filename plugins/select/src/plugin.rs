@@ -7,7 +7,7 @@ use supermoe_plugin::sdk::{BuiltIn, Context, PluginError, manifest};
 use supermoe_trainer::History;
 use supermoe_trainer::choice::{Candidate, CandidateCell, Choice};
 
-use crate::candidate::{CellOfCandidate, is_asked_for, name_of, params_of};
+use crate::candidate::{CellOfCandidate, is_asked_for, name_of, none_has, params_of};
 use crate::error::SelectError;
 use crate::history_metric::best;
 use crate::params::SelectParams;
@@ -84,14 +84,8 @@ fn cells(
         });
     }
     if cells.is_empty() {
-        return Err(SelectError::Param {
-            name: "where",
-            reason: format!(
-                "none of the {} candidates has {}",
-                artifacts.len(),
-                name_of(&params.only)
-            ),
-        });
+        let all: Vec<_> = artifacts.iter().map(|artifact| &artifact.matrix).collect();
+        return Err(none_has(&params.only, &all));
     }
     Ok(cells)
 }

@@ -77,7 +77,8 @@ pub struct Arguments {
     )]
     metrics: Vec<String>,
 
-    /// Leaves out what has other values: `--where model=ple,bert`; several hold together
+    /// Leaves out what has other values: `--where model=ple,bert`; several hold together. A comma within a
+    /// value is written `\,`
     #[arg(
         long = "where",
         value_name = "AXIS=VALUE,...",
@@ -85,7 +86,8 @@ pub struct Arguments {
     )]
     filters: Vec<Level>,
 
-    /// The row that others are tested against: `model=supermoe`
+    /// The row that others are tested against: `model=supermoe`. A comma within a value is written `\,`:
+    /// `note=x=1\,y=2`
     #[arg(long, value_name = "AXIS=VALUE,...", help_heading = "The table")]
     against: Option<NamedLevels>,
 

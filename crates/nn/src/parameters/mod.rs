@@ -57,7 +57,7 @@ pub type MatrixHandle = Handle<(usize, usize)>;
 pub type CubeHandle = Handle<(usize, usize, usize)>;
 
 /// The shapes that a parameter can have: 1 to 3 sizes.
-pub trait ParameterShape: Shape + sealed::Sealed {
+pub trait ParameterShape: Shape + Default + sealed::Sealed {
     #[doc(hidden)]
     fn wrap<D: Device>(tensor: Tensor<Self, D>) -> Value<D>;
     #[doc(hidden)]
@@ -162,6 +162,14 @@ pub struct Parameters<D: Device> {
     seed: u64,
     entries: Vec<Parameter<D>>,
     by_name: HashMap<String, usize>,
+    /// Whether the values of what is added are made.
+    holds: Holds,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holds {
+    Values,
+    Sizes,
 }
 
 impl<D: Device> Parameters<D> {
@@ -172,7 +180,22 @@ impl<D: Device> Parameters<D> {
             seed,
             entries: Vec::new(),
             by_name: HashMap::new(),
+            holds: Holds::Values,
         }
+    }
+
+    /// None yet; what is added has a name and a shape and no values, to learn how large a model is that may not
+    /// fit into memory.
+    pub fn of_sizes(device: D) -> Self {
+        Self {
+            holds: Holds::Sizes,
+            ..Self::new(device, 0)
+        }
+    }
+
+    /// Whether it was made by [`Self::of_sizes`].
+    pub fn has_sizes_alone(&self) -> bool {
+        self.holds == Holds::Sizes
     }
 
     /// The device of the parameters.
@@ -197,8 +220,13 @@ impl<D: Device> Parameters<D> {
         if self.by_name.contains_key(&name) {
             return Err(Error::DuplicateParameter { name });
         }
-        let values = initial.values(shape.num_elements(), key_of(self.seed, &name));
-        let value = S::wrap(tensor(&self.device, values, shape)?);
+        let value = match self.holds {
+            Holds::Values => {
+                let values = initial.values(shape.num_elements(), key_of(self.seed, &name));
+                S::wrap(tensor(&self.device, values, shape)?)
+            }
+            Holds::Sizes => S::wrap(tensor(&self.device, Vec::new(), S::default())?),
+        };
         let sizes = shape.concrete().into_iter().collect();
         let index = self.entries.len();
         self.by_name.insert(name.clone(), index);

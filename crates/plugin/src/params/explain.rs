@@ -35,7 +35,7 @@ pub fn explain(root: &Value, error: &ValidationError<'_>) -> Vec<ParamError> {
         Kind::AnyOf { context }
         | Kind::OneOfNotValid { context }
         | Kind::OneOfMultipleValid { context } => branches(root, error, context),
-        Kind::PropertyNames { error } => explain(root, error),
+        Kind::PropertyNames { error: of_name } => vec![wrong_name(root, error, of_name)],
         _ => vec![wrong(root, error)],
     }
 }
@@ -58,6 +58,23 @@ fn unknown(pointer: &str, name: &str, known: &[&str]) -> ParamError {
     }
 }
 
+/// A name of a map that may have any but some.
+fn wrong_name(
+    root: &Value,
+    error: &ValidationError<'_>,
+    of_name: &ValidationError<'_>,
+) -> ParamError {
+    let schema = parent_schema(root, error);
+    let expected = expected(root, schema.get("propertyNames").unwrap_or(schema));
+    let name: &Value = of_name.instance();
+    ParamError {
+        pointer: error.instance_path().to_string(),
+        message: format!("expected names that are {expected}, found {}", found(name)),
+        nearest: None,
+        kind: ParamErrorKind::Wrong,
+    }
+}
+
 /// No branch of `anyOf` or `oneOf` fits. The branch that was meant is the one that fails deepest;
 /// where all fail at the value itself, it is of none of the kinds that are possible.
 fn branches(
@@ -69,7 +86,7 @@ fn branches(
     if parent_schema(root, error).get(EXPECTED).is_some() {
         return vec![wrong(root, error)];
     }
-    if let Some(error) = wrong_tag(root, error) {
+    if let Some(error) = wrong_tag(root, error).or_else(|| not_exactly_one(root, error)) {
         return vec![error];
     }
     let meant = context
@@ -131,6 +148,64 @@ fn wrong_tag(root: &Value, error: &ValidationError<'_>) -> Option<ParamError> {
         message,
         nearest: near.map(str::to_owned),
     })
+}
+
+/// Where the branches are maps that are told apart by the one member that each has to have: that the map
+/// has none of them, or several.
+fn not_exactly_one(root: &Value, error: &ValidationError<'_>) -> Option<ParamError> {
+    let members = error.instance().as_object()?;
+    let schema = parent_schema(root, error);
+    let branches = schema.get("oneOf").or_else(|| schema.get("anyOf"))?;
+    let names: Vec<&str> = branches
+        .as_array()?
+        .iter()
+        .map(|branch| follow(root, branch))
+        .filter(|branch| type_allows(branch, error.instance()))
+        .map(only_required)
+        .collect::<Option<_>>()?;
+    let given: Vec<&str> = names
+        .iter()
+        .copied()
+        .filter(|name| members.contains_key(*name))
+        .collect();
+    if names.len() < 2 || given.len() == 1 {
+        return None;
+    }
+    let near = members
+        .keys()
+        .find_map(|member| nearest(member, names.iter().copied()));
+    let found = match (given.is_empty(), members.is_empty()) {
+        (false, _) => quoted(&given, " and "),
+        (true, true) => "none".to_owned(),
+        (true, false) => found(error.instance()),
+    };
+    let mut message = format!(
+        "expected exactly one of {}, found {found}",
+        quoted(&names, ", ")
+    );
+    let near = near.filter(|_| given.is_empty());
+    if let Some(near) = near {
+        message.push_str(&format!("; did you mean `{near}`?"));
+    }
+    Some(ParamError {
+        pointer: error.instance_path().to_string(),
+        kind: ParamErrorKind::Wrong,
+        message,
+        nearest: near.map(str::to_owned),
+    })
+}
+
+/// The one member that a branch asks for.
+fn only_required(branch: &Value) -> Option<&str> {
+    match branch.get("required")?.as_array()?.as_slice() {
+        [one] => one.as_str(),
+        _ => None,
+    }
+}
+
+fn quoted(names: &[&str], between: &str) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(between)
 }
 
 /// Whether this error says that the value is meant for another branch: a wrong type or constant

@@ -101,6 +101,12 @@ impl Look<'_> {
                 }
                 _ => !value.is_object(),
             },
+            "propertyNames" => match value {
+                Value::Object(members) => members
+                    .keys()
+                    .all(|name| at(argument, &Value::from(name.as_str()))),
+                _ => true,
+            },
             // With `patternProperties` some of them may be declared after all.
             "additionalProperties" if keywords.contains_key("patternProperties") => false,
             "additionalProperties" => match value {

@@ -42,6 +42,15 @@ impl PluginError {
         self
     }
 
+    /// Says the whole message, causes included, in other words.
+    pub(super) fn reworded(self, words: impl FnOnce(&str) -> String) -> Self {
+        PluginError {
+            message: words(&self.message()),
+            source: None,
+            ..self
+        }
+    }
+
     /// The message with the causes that it does not hold yet.
     pub fn message(&self) -> String {
         let mut text = self.message.clone();

@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::input_names::in_words;
 use super::stop_flag::StopFlag;
 use super::{BuiltIn, Context, EventWriter, PluginError};
 use crate::event::Event;
@@ -53,13 +54,14 @@ pub fn serve_request(
     let outcome = read_request(plugin, request_path).and_then(|request| {
         let stop = StopFlag::on_sigterm()?;
         let mut context = Context::with_stop(request, events.clone(), stop);
-        match catch_unwind(AssertUnwindSafe(|| plugin.run(&mut context))) {
+        let outcome = match catch_unwind(AssertUnwindSafe(|| plugin.run(&mut context))) {
             Ok(outcome) => outcome,
             Err(panic) => Err(PluginError::new(format!(
                 "the plugin panicked: {}",
                 panic_message(panic.as_ref())
             ))),
-        }
+        };
+        outcome.map_err(|error| error.reworded(|message| in_words(message, context.request())))
     });
     events.flush();
     match outcome {

@@ -1,13 +1,18 @@
 //! Each row against a chosen one, pair by pair.
 
+use std::collections::HashMap;
+
+use indexmap::IndexSet;
 use supermoe_metrics::holm;
 
 use crate::comparison::error::ComparisonError;
 use crate::comparison::level::{Level, levels_text};
+use crate::comparison::observation::Observations;
 use crate::comparison::request::PairedTest;
 use crate::comparison::table::{
     Against, Comparison, ComparisonCell, PairedDifference, mean_and_deviation,
 };
+use crate::comparison::written_level::write_value;
 
 /// Adds the differences from the row that `wanted` names, and corrects their p-values for how many
 /// there are in the whole table.
@@ -18,7 +23,9 @@ pub(crate) fn compare_with(
     comparison: &mut Comparison,
     wanted: &[(String, String)],
     test: PairedTest,
+    all: &Observations,
 ) -> Result<(), ComparisonError> {
+    check_axes(comparison, wanted, all)?;
     let baselines = baselines(comparison, wanted)?;
     let differences: Vec<Vec<Option<PairedDifference>>> = (0..comparison.rows.len())
         .map(|row| {
@@ -47,12 +54,57 @@ pub(crate) fn compare_with(
     let tests = correct(comparison);
     note_what_was_not_tested(comparison);
     let wanted = wanted.iter().map(|(axis, level)| format!("{axis}={level}"));
-    comparison.against = Some(Against {
-        name: wanted.collect::<Vec<_>>().join(", "),
-        test,
-        tests,
-    });
+    let name = wanted.collect::<Vec<_>>().join(", ");
+    if !comparison.has_differences() {
+        let why = why_no_differences(comparison, &baselines);
+        comparison
+            .notes
+            .push(format!("nothing was compared with {name}: {why}"));
+    }
+    comparison.against = Some(Against { name, test, tests });
     Ok(())
+}
+
+fn check_axes(
+    comparison: &Comparison,
+    wanted: &[(String, String)],
+    all: &Observations,
+) -> Result<(), ComparisonError> {
+    let axes = &comparison.row_axes;
+    let mut wanted = wanted.iter().map(|(axis, _)| axis);
+    let Some(axis) = wanted.find(|axis| !axes.iter().any(|known| **known == ***axis)) else {
+        return Ok(());
+    };
+    let rows = axes.iter().map(|axis| axis.to_string()).collect();
+    Err(match all.axes().any(|known| known == axis) {
+        true => ComparisonError::NoRowAxis {
+            axis: axis.clone(),
+            rows,
+        },
+        false => ComparisonError::UnknownAxis {
+            option: "--against",
+            axis: axis.clone(),
+            known: rows,
+        },
+    })
+}
+
+/// Of a table without a difference.
+fn why_no_differences(comparison: &Comparison, baselines: &[Option<usize>]) -> &'static str {
+    let others = || {
+        let rows = baselines.iter().enumerate();
+        rows.filter(|(row, baseline)| **baseline != Some(*row))
+    };
+    if comparison.rows.len() == 1 {
+        "it is the only row of the table; name an axis with other values in --rows, leave out a --where, or give \
+         more runs"
+    } else if others().next().is_none() {
+        "every row is one that is compared with; name more of its axes in --against, or give more runs"
+    } else if others().all(|(_, baseline)| baseline.is_none()) {
+        "it has no task, metric or class in common with the other rows"
+    } else {
+        "it has no value in the columns in which the other rows have some"
+    }
 }
 
 /// By row: the one that it is compared with, which has the same task, metric and class where these make
@@ -62,15 +114,6 @@ fn baselines(
     wanted: &[(String, String)],
 ) -> Result<Vec<Option<usize>>, ComparisonError> {
     let axes = &comparison.row_axes;
-    for (axis, _) in wanted {
-        if !axes.iter().any(|known| **known == **axis) {
-            return Err(ComparisonError::UnknownAxis {
-                option: "--against",
-                axis: axis.clone(),
-                known: axes.iter().map(|axis| axis.to_string()).collect(),
-            });
-        }
-    }
     let is_wanted = |row: &usize| {
         let levels = &comparison.rows[*row].levels;
         wanted.iter().all(|(axis, wanted)| {
@@ -82,13 +125,22 @@ fn baselines(
     let found: Vec<usize> = rows.clone().filter(is_wanted).collect();
     let name = |row: usize| levels_text(axes, &comparison.rows[row].levels);
     let spelled = || {
-        let wanted = wanted.iter().map(|(axis, level)| format!("{axis}={level}"));
+        let wanted = wanted.iter();
+        let wanted = wanted.map(|(axis, level)| format!("{axis}={}", write_value(level)));
         wanted.collect::<Vec<_>>().join(",")
+    };
+    // As it can be given to --against.
+    let written = |row: usize| {
+        let levels = axes.iter().zip(&comparison.rows[row].levels);
+        let levels = levels.filter(|(_, level)| **level != Level::Absent);
+        let levels =
+            levels.map(|(axis, level)| format!("{axis}={}", write_value(&level.to_string())));
+        levels.collect::<Vec<_>>().join(",")
     };
     if found.is_empty() {
         return Err(ComparisonError::NoBaseline {
             wanted: spelled(),
-            known: rows.map(|row| name(row).replace(", ", ",")).collect(),
+            known: rows.map(written).collect(),
         });
     }
     rows.map(|row| {
@@ -115,14 +167,7 @@ fn difference(
     test: PairedTest,
     over: &str,
 ) -> PairedDifference {
-    let pair = |levels: &[Level]| {
-        let mut values = baseline.values.iter();
-        values.find(|value| value.levels == levels)
-    };
-    let pairs = cell.values.iter();
-    let differences: Vec<f64> = pairs
-        .filter_map(|value| Some(value.value - pair(&value.levels)?.value))
-        .collect();
+    let differences = paired_differences(cell, baseline);
     let (mean, deviation) = mean_and_deviation(&differences);
     let tested = match differences.is_empty() {
         true => Err(format!("no {over} in common")),
@@ -136,6 +181,21 @@ fn difference(
         p_holm: None,
         no_test: tested.err(),
     }
+}
+
+/// Two results that stand at one place are a pair, which counts once however many places they share.
+fn paired_differences(cell: &ComparisonCell, baseline: &ComparisonCell) -> Vec<f64> {
+    let of_baseline = baseline.values.iter().enumerate();
+    let by_place: HashMap<&Vec<Level>, usize> = of_baseline
+        .flat_map(|(index, value)| value.places().map(move |place| (place, index)))
+        .collect();
+    let mut pairs: IndexSet<(usize, usize)> = IndexSet::new();
+    for (index, value) in cell.values.iter().enumerate() {
+        let others = value.places().filter_map(|place| by_place.get(place));
+        pairs.extend(others.map(|other| (index, *other)));
+    }
+    let difference = |(a, b): (usize, usize)| cell.values[a].value - baseline.values[b].value;
+    pairs.into_iter().map(difference).collect()
 }
 
 /// How many tests there are.

@@ -11,6 +11,7 @@ use crate::comparison::level::{
 };
 use crate::comparison::observation::{Observation, Observations};
 use crate::comparison::request::{ComparisonRequest, SEED};
+use crate::comparison::written_level::{written_parts, written_value};
 
 /// Taken for a row, one by one, where the matrix does not tell rows apart.
 const TELLING: [&str; 5] = [SOURCE, STAGE, INPUT, RUN, EVALUATION];
@@ -139,15 +140,18 @@ fn filter(
     for (axis, wanted) in filters {
         let levels = levels_of(chosen, axis);
         let is_whole = levels.iter().any(|level| level.is_meant_by(wanted));
-        let wanted: Vec<&str> = match is_whole {
-            true => vec![wanted],
-            false => wanted.split(',').map(str::trim).collect(),
+        let wanted: Vec<String> = match is_whole {
+            true => vec![wanted.clone()],
+            false => {
+                let parts = written_parts(wanted).into_iter();
+                parts.map(written_value).collect()
+            }
         };
         for wanted in &wanted {
             if !levels.iter().any(|level| level.is_meant_by(wanted)) {
                 return Err(ComparisonError::UnknownLevel {
                     axis: axis.clone(),
-                    level: (*wanted).to_owned(),
+                    level: wanted.clone(),
                     known: levels.iter().map(Level::to_string).collect(),
                 });
             }

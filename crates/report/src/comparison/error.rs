@@ -67,6 +67,12 @@ pub enum ComparisonError {
         /// The evaluation that says nothing.
         untold: String,
     },
+    /// An axis that there is, and that makes no row of this table.
+    #[error(
+        "--against: `{axis}` makes no rows of this table, which are made by {}",
+        listed(rows)
+    )]
+    NoRowAxis { axis: String, rows: Vec<String> },
     #[error("--against: {wanted} names no row")]
     NoBaseline { wanted: String, known: Vec<String> },
     #[error("--against: {wanted} names {} rows: {}", rows.len(), listed(rows))]
@@ -83,7 +89,21 @@ impl ComparisonError {
             ComparisonError::NoClasses => {
                 "Leave `class` out: multiclass tasks alone have it".to_owned()
             }
-            ComparisonError::UnknownAxis { axis, known, .. } => one_of("axes", axis, known),
+            ComparisonError::UnknownAxis {
+                option,
+                axis,
+                known,
+            } => match *option {
+                "--against" => format!(
+                    "{}. A comma within a value is written `\\,`",
+                    one_of("axes", axis, known)
+                ),
+                _ => one_of("axes", axis, known),
+            },
+            ComparisonError::NoRowAxis { axis, .. } => format!(
+                "Put `{axis}` into --rows. Without --rows, axes in which nothing differs make none: there is nothing to \
+                 compare along them"
+            ),
             ComparisonError::AxisTwice { axis, .. } => {
                 format!("Name `{axis}` in one of --rows, --columns and --over")
             }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use supermoe_engine::{RunRecord, StageRecord};
-use supermoe_store::{RunId, Store};
+use supermoe_store::{RunId, StageKey, Store};
 
 use crate::content::{EvaluatedCell, Evaluation, Found, Problem, matrix_text, read_evaluations};
 
@@ -18,7 +18,14 @@ pub struct EvaluatedRun {
 pub struct SourcedEvaluation {
     pub found: Found<Evaluation>,
     /// By cell of the evaluation: the stage whose output it is, where the journal tells.
-    pub stages: Vec<Option<String>>,
+    pub stages: Vec<Option<EvaluatedStage>>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvaluatedStage {
+    pub name: String,
+    /// Of the one result that was measured; none where several might be meant.
+    pub key: Option<StageKey>,
 }
 
 impl EvaluatedRun {
@@ -49,14 +56,14 @@ impl Sources<'_> {
         Sources(stages.map(|stage| (&*stage.label, stage)).collect())
     }
 
-    fn of_cells(&self, found: &Found<Evaluation>) -> Vec<Option<String>> {
+    fn of_cells(&self, found: &Found<Evaluation>) -> Vec<Option<EvaluatedStage>> {
         let cells = &found.content.cells;
         let key = |cell: &EvaluatedCell| (port_of(cell), matrix_text(&cell.matrix));
-        let mut inputs: HashMap<(&str, String), Vec<&str>> = HashMap::new();
+        let mut inputs: HashMap<(&str, String), Vec<&StageRecord>> = HashMap::new();
         for port in ["predictions", "embeddings"] {
             for stage in self.inputs(&found.cell, port) {
                 let key = (port, matrix_text(&stage.matrix));
-                inputs.entry(key).or_default().push(&stage.name);
+                inputs.entry(key).or_default().push(stage);
             }
         }
         let mut counts: HashMap<(&str, String), usize> = HashMap::new();
@@ -70,14 +77,18 @@ impl Sources<'_> {
             let place = taken.entry(key.clone()).or_default();
             *place += 1;
             // Where an evaluation left inputs out, places say nothing.
-            let first = stages.first().copied();
-            let same = stages.iter().all(|stage| Some(*stage) == first);
-            match counts.get(&key) == Some(&stages.len()) {
-                true => stages.get(*place - 1).copied(),
-                false => first.filter(|_| same),
-            }
+            let is_told = counts.get(&key) == Some(&stages.len());
+            let stage = match is_told {
+                true => stages.get(*place - 1)?,
+                false => stages.first()?,
+            };
+            let same = stages.iter().all(|other| other.name == stage.name);
+            (is_told || same).then(|| EvaluatedStage {
+                name: stage.name.to_string(),
+                key: stage.key.filter(|_| is_told),
+            })
         });
-        stages.map(|stage| stage.map(str::to_owned)).collect()
+        stages.collect()
     }
 
     /// The cells that a port of `evaluation` reads, in its order.

@@ -7,7 +7,7 @@ use indexmap::{IndexMap, IndexSet};
 use crate::comparison::axes::Axes;
 use crate::comparison::error::ComparisonError;
 use crate::comparison::level::{Level, METRIC, TASK};
-use crate::comparison::observation::Observation;
+use crate::comparison::observation::{Observation, Origin};
 use crate::metric_name::has_unit_of_label;
 
 /// A cell of the table, before repetitions become a mean.
@@ -37,14 +37,21 @@ struct Place {
 /// Values by place and task.
 #[derive(Debug, Default)]
 pub(crate) struct Grid {
-    values: IndexMap<Place, IndexMap<Level, f64>>,
+    values: IndexMap<Place, IndexMap<Level, Measured>>,
+}
+
+/// A value, and the results that it was measured on: one, or one a task of a mean.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Measured {
+    pub value: f64,
+    pub origins: Vec<Origin>,
 }
 
 /// Of a slot: what it was measured by, and its values by repetition.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Filled {
     pub metric: Level,
-    pub values: IndexMap<Repetition, f64>,
+    pub values: IndexMap<Repetition, Measured>,
 }
 
 impl Grid {
@@ -72,10 +79,13 @@ impl Grid {
                 });
             }
             let (place, task) = key;
-            grid.values
-                .entry(place)
-                .or_default()
-                .insert(task, value.value);
+            grid.values.entry(place).or_default().insert(
+                task,
+                Measured {
+                    value: value.value,
+                    origins: vec![value.origin],
+                },
+            );
         }
         Ok(grid)
     }
@@ -100,7 +110,7 @@ impl Grid {
             }
             return Ok(table);
         }
-        let mut by_mean: IndexMap<Place, IndexMap<Level, f64>> = IndexMap::new();
+        let mut by_mean: IndexMap<Place, IndexMap<Level, Measured>> = IndexMap::new();
         for (place, of_place) in self.values {
             by_mean
                 .entry(place.over_tasks(axes))
@@ -158,7 +168,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn insert(&mut self, place: Place, value: f64) {
+    fn insert(&mut self, place: Place, value: Measured) {
         let metric = place.metric;
         let filled = self.slots.entry(place.slot).or_insert_with(|| Filled {
             metric,
@@ -171,13 +181,16 @@ impl Table {
     fn insert_mean(
         &mut self,
         place: Place,
-        values: &IndexMap<Level, f64>,
+        values: &IndexMap<Level, Measured>,
         tasks: &IndexSet<Level>,
     ) {
-        let of_tasks: Option<Vec<f64>> =
-            tasks.iter().map(|task| values.get(task).copied()).collect();
+        let of_tasks: Option<Vec<&Measured>> = tasks.iter().map(|task| values.get(task)).collect();
         if let Some(of_tasks) = of_tasks {
-            let mean = of_tasks.iter().sum::<f64>() / of_tasks.len() as f64;
+            let sum: f64 = of_tasks.iter().map(|measured| measured.value).sum();
+            let mean = Measured {
+                value: sum / of_tasks.len() as f64,
+                origins: of_tasks.iter().flat_map(|m| m.origins.clone()).collect(),
+            };
             self.insert(place, mean);
         }
     }

@@ -16,12 +16,14 @@ mod render;
 mod request;
 mod table;
 mod test_set;
+mod written_level;
 
 pub use error::ComparisonError;
-pub use evaluated_run::{EvaluatedRun, SourcedEvaluation};
+pub use evaluated_run::{EvaluatedRun, EvaluatedStage, SourcedEvaluation};
 pub use level::Level;
 pub use observation::Observations;
 pub use request::{ComparisonRequest, PairedTest};
 pub use table::{
     Against, Comparison, ComparisonCell, ComparisonRow, PairedDifference, Repeated, compare,
 };
+pub use written_level::{written_parts, written_value};

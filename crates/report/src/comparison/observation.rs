@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use indexmap::{IndexMap, IndexSet};
 
-use crate::comparison::evaluated_run::{EvaluatedRun, SourcedEvaluation};
+use supermoe_store::{Digest, StageKey};
+
+use crate::comparison::evaluated_run::{EvaluatedRun, EvaluatedStage, SourcedEvaluation};
 use crate::comparison::level::{
     CLASS, EVALUATION, INPUT, Level, METRIC, OWN_AXES, RUN, SOURCE, STAGE, TASK,
 };
@@ -22,7 +24,29 @@ pub(crate) struct Observation {
     class: Level,
     metric: Level,
     pub value: f64,
+    pub origin: Origin,
     pub test_set: Arc<TestSet>,
+}
+
+/// The result that was measured: it may stand in several runs, and in several cells of a matrix, and is
+/// one all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    Stage(StageKey),
+    /// Where the journal does not tell the stage: the cell of an evaluation.
+    Cell {
+        evaluation: Digest,
+        index: usize,
+    },
+}
+
+impl Origin {
+    fn of(stage: Option<&EvaluatedStage>, evaluation: Digest, index: usize) -> Origin {
+        match stage.and_then(|stage| stage.key) {
+            Some(key) => Origin::Stage(key),
+            None => Origin::Cell { evaluation, index },
+        }
+    }
 }
 
 impl Observation {
@@ -79,9 +103,10 @@ impl Observations {
         let found = &evaluation.found;
         let mut test_sets: IndexMap<String, Arc<TestSet>> = IndexMap::new();
         for (index, cell) in found.content.cells.iter().enumerate() {
-            let stage = evaluation.stages.get(index).cloned().flatten();
+            let stage = evaluation.stages.get(index).and_then(Option::as_ref);
+            let origin = Origin::of(stage, found.digest, index);
             let own = [
-                (STAGE, stage.as_deref().map(Level::named)),
+                (STAGE, stage.map(|stage| Level::named(&stage.name))),
                 (SOURCE, Some(Level::named(cell.source_name()))),
                 (
                     INPUT,
@@ -111,6 +136,7 @@ impl Observations {
                         class: class.clone(),
                         metric: Level::named(metric),
                         value,
+                        origin,
                         test_set: Arc::clone(test_set),
                     });
                 }

@@ -17,7 +17,8 @@ pub struct ComparisonRequest {
     pub over: Vec<String>,
     /// Empty: the AUC where there is one, else the first.
     pub metrics: Vec<String>,
-    /// Axis and value, or values with commas between: what is left out is not compared.
+    /// Axis and value, or values with commas between (`\,` is a comma of a value): what is left out is not
+    /// compared.
     pub filters: Vec<(String, String)>,
     /// Axes and values of the row that others are compared with; empty: no test is made.
     pub against: Vec<(String, String)>,

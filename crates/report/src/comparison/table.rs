@@ -10,7 +10,7 @@ use crate::comparison::against::compare_with;
 use crate::comparison::axes::{Axes, Selected, lay_out, levels_of, select};
 use crate::comparison::comparable::{Agreement, check_comparable};
 use crate::comparison::error::ComparisonError;
-use crate::comparison::grid::{Filled, Slot, Table};
+use crate::comparison::grid::{Filled, Measured, Slot, Table};
 use crate::comparison::level::{CLASS, Level, METRIC, TASK};
 use crate::comparison::observation::{Observation, Observations};
 use crate::comparison::request::{ComparisonRequest, PairedTest};
@@ -63,6 +63,16 @@ pub struct Repeated {
     /// By axis of `over`.
     pub levels: Vec<Level>,
     pub value: f64,
+    /// Other places of the same result, which counts once.
+    #[serde(skip)]
+    pub(crate) also: Vec<Vec<Level>>,
+}
+
+impl Repeated {
+    /// Where it stands on the axes of `over`; at least one place.
+    pub(crate) fn places(&self) -> impl Iterator<Item = &Vec<Level>> {
+        std::iter::once(&self.levels).chain(&self.also)
+    }
 }
 
 /// The row that others are compared with.
@@ -107,7 +117,7 @@ pub fn compare(
     let mut comparison = Comparison::of(&table, &axes, &chosen, request);
     comparison.mark_best();
     if !request.against.is_empty() {
-        compare_with(&mut comparison, &request.against, request.test)?;
+        compare_with(&mut comparison, &request.against, request.test, all)?;
     }
     comparison.notes.extend(note);
     comparison.note(agreement);
@@ -163,6 +173,12 @@ impl Comparison {
             .collect()
     }
 
+    /// Whether any row was compared with another.
+    pub(crate) fn has_differences(&self) -> bool {
+        let mut cells = self.rows.iter().flat_map(|row| &row.cells).flatten();
+        cells.any(|cell| cell.difference.is_some())
+    }
+
     fn mark_best(&mut self) {
         let mut contests: IndexMap<Vec<Level>, Vec<usize>> = IndexMap::new();
         for row in 0..self.rows.len() {
@@ -206,6 +222,14 @@ impl Comparison {
                 "{missing} of {all} cells have no value, written as -"
             ));
         }
+        let values = cells().flatten().flat_map(|cell| &cell.values);
+        if values.into_iter().any(|value| !value.also.is_empty()) {
+            self.notes.push(format!(
+                "some results stand at several values of {}, for they were made once and taken from the cache: each \
+                 counts once",
+                self.over_text()
+            ));
+        }
         if agreement == Agreement::OnePerRepetition {
             self.notes.push(format!(
                 "each {} has a test set of its own, the same for all rows",
@@ -222,26 +246,43 @@ impl Comparison {
 
 impl ComparisonCell {
     fn of(filled: &Filled) -> ComparisonCell {
-        let values: Vec<f64> = filled.values.values().copied().collect();
-        let (mean, deviation) = mean_and_deviation(&values);
-        let values = filled.values.iter().map(|(levels, value)| Repeated {
-            levels: levels.clone(),
-            value: *value,
-        });
+        let values = each_once(filled);
+        let numbers: Vec<f64> = values.iter().map(|repeated| repeated.value).collect();
+        let (mean, deviation) = mean_and_deviation(&numbers);
         ComparisonCell {
             metric: filled.metric.clone(),
             mean,
             deviation,
-            n: filled.values.len(),
+            n: values.len(),
             best: false,
             difference: None,
-            values: values.collect(),
+            values,
         }
     }
 
     pub(crate) fn better(&self) -> Better {
         metric_name(&self.metric.to_string()).better
     }
+}
+
+/// A result that runs share, or cells of a matrix that differ in nothing it depends on, is no repetition
+/// of itself.
+fn each_once(filled: &Filled) -> Vec<Repeated> {
+    let mut kept: Vec<(&Measured, Repeated)> = Vec::new();
+    for (levels, measured) in &filled.values {
+        match kept.iter_mut().find(|(known, _)| *known == measured) {
+            Some((_, repeated)) => repeated.also.push(levels.clone()),
+            None => {
+                let repeated = Repeated {
+                    levels: levels.clone(),
+                    value: measured.value,
+                    also: Vec::new(),
+                };
+                kept.push((measured, repeated));
+            }
+        }
+    }
+    kept.into_iter().map(|(_, repeated)| repeated).collect()
 }
 
 /// The sample deviation, of two or more.

@@ -5,7 +5,9 @@ use supermoe_report::{
     Comparison, ComparisonCell, ComparisonError, ComparisonRequest, PairedDifference, PairedTest,
 };
 
-use crate::made_up::{Made, RUN, levels, made, names, refused, request, run, three_models};
+use crate::made_up::{
+    Made, OTHER_RUN, RUN, levels, made, names, refused, request, run, three_models,
+};
 
 fn against(level: &str) -> ComparisonRequest {
     ComparisonRequest {
@@ -187,7 +189,20 @@ fn a_row_that_is_not_there_or_not_one_is_told() {
     };
     let error = refused(&three_models(), &wrong_axis);
     assert_eq!(error.to_string(), "--against: there is no axis `modle`");
-    assert_eq!(error.help(), "Did you mean `model`? The axes are `model`");
+    assert_eq!(
+        error.help(),
+        "Did you mean `model`? The axes are `model`. A comma within a value is written `\\,`"
+    );
+    let one_model = ComparisonRequest {
+        filters: levels(&[("model", "ple")]),
+        ..against("ple")
+    };
+    let error = refused(&three_models(), &one_model);
+    assert_eq!(
+        error.to_string(),
+        "--against: `model` makes no rows of this table, which are made by `stage`"
+    );
+    assert!(error.help().starts_with("Put `model` into --rows."));
     let mut evaluation = Made::new("evaluate");
     for layers in [1, 2] {
         let matrix = json!({ "model": "a", "layers": layers });
@@ -203,4 +218,101 @@ fn a_row_that_is_not_there_or_not_one_is_told() {
         error.to_string(),
         "--against: model=a names 2 rows: `model=a, layers=1`, `model=a, layers=2`"
     );
+}
+
+/// A model's AUCs by seed, each a result of its own.
+fn trained(mut made: Made, model: &str, aucs: &[(u64, f64)]) -> Made {
+    for (seed, auc) in aucs {
+        let matrix = json!({ "model": model, "seed": seed });
+        let tasks = json!({ "buy": { "auc": auc } });
+        made = made
+            .cell(matrix, tasks)
+            .of_result(&format!("{model}, seed {seed}, {auc}"));
+    }
+    made.task("buy", "s", "l")
+}
+
+#[test]
+fn a_result_that_runs_share_counts_once() {
+    let first = || trained(Made::new("evaluate"), "a", &[(0, 0.8), (1, 0.7), (2, 0.75)]);
+    let both = |made| trained(made, "b", &[(0, 0.7), (1, 0.65), (2, 0.68)]);
+    let request = ComparisonRequest {
+        rows: names(&["model"]),
+        over: names(&["seed", "run"]),
+        ..against("a")
+    };
+    // The second run took `a` from the cache and trained `b`.
+    let runs = [run(RUN, [first()]), run(OTHER_RUN, [both(first())])];
+    let comparison = made(&runs, &request);
+    let cell = comparison.rows[0].cells[0].as_ref().expect("a cell");
+    assert_eq!((cell.n, cell.values.len()), (3, 3));
+    assert_eq!(difference(&comparison, 1, 0).pairs, 3);
+    assert_eq!(
+        comparison.notes,
+        [
+            "some results stand at several values of seed and run, for they were made once and taken from the cache: \
+             each counts once"
+        ]
+    );
+    // Trained anew, with the same figure for one seed: all are results of their own.
+    let anew = trained(Made::new("again"), "a", &[(0, 0.81), (1, 0.71), (2, 0.76)]);
+    let runs = [run(RUN, [first()]), run(OTHER_RUN, [both(anew)])];
+    let comparison = made(&runs, &request);
+    assert_eq!(comparison.rows[0].cells[0].as_ref().expect("a cell").n, 6);
+    assert_eq!(comparison.notes, Vec::<String>::new());
+}
+
+#[test]
+fn where_nothing_can_be_compared_it_says_why() {
+    let told = |evaluation: Made, request: ComparisonRequest| {
+        let comparison = made(&[run(RUN, [evaluation])], &request);
+        format!(
+            "{}\n{}",
+            comparison.terminal(200, str::to_owned),
+            comparison.latex()
+        )
+    };
+    let one = Made::new("evaluate").seeds("a", &[("buy", &[0.7, 0.8])]);
+    let of_model = |rows: &[&str]| ComparisonRequest {
+        rows: names(rows),
+        ..against("a")
+    };
+    let each_with_itself = ComparisonRequest {
+        columns: names(&["metric"]),
+        ..of_model(&["model", "task"])
+    };
+    let two_tasks = Made::new("evaluate").seeds("a", &[("buy", &[0.7]), ("churn", &[0.6])]);
+    let other_tasks = Made::new("evaluate")
+        .seeds("a", &[("buy", &[0.7])])
+        .seeds("b", &[("churn", &[0.6])]);
+    insta::assert_snapshot!(
+        [
+            told(one, of_model(&["model"])),
+            told(two_tasks, each_with_itself),
+            told(other_tasks, of_model(&["model"])),
+        ]
+        .join("\n----\n")
+    );
+}
+
+#[test]
+fn values_with_commas_are_spelled_as_they_can_be_given() {
+    let mut evaluation = Made::new("evaluate");
+    for (note, auc) in [("x=1,y=2", 0.7), ("[1,2]", 0.6)] {
+        evaluation = evaluation.cell(json!({ "note": note }), json!({ "buy": { "auc": auc } }));
+    }
+    let request = ComparisonRequest {
+        against: levels(&[("note", "x=1")]),
+        ..request()
+    };
+    let error = refused(&[run(RUN, [evaluation.clone()])], &request);
+    assert_eq!(
+        error.help(),
+        r"Did you mean `note=x=1\,y=2`? The rows are `note=x=1\,y=2`, `note=[1,2]`"
+    );
+    let both = ComparisonRequest {
+        filters: levels(&[("note", r"x=1\,y=2, [1\,2]")]),
+        ..crate::made_up::request()
+    };
+    assert_eq!(made(&[run(RUN, [evaluation])], &both).rows.len(), 2);
 }

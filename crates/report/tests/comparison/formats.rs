@@ -90,7 +90,7 @@ fn as_json() {
 
 #[test]
 fn names_are_only_ever_text() {
-    let hostile = "a|b*_<i>&\"{}\\\n$%#^~[x],1";
+    let hostile = "a|b*_<i>&\"{}\\\n$%#^~[x],1 --`é";
     let cell = |model: &str, auc: f64| {
         (
             json!({ "model": model }),
@@ -110,7 +110,7 @@ fn names_are_only_ever_text() {
     assert!(html.contains("&lt;i&gt;&amp;&quot;"), "{html}");
     let csv = comparison.csv().expect("text");
     assert!(
-        csv.contains("\"a|b*_<i>&\"\"{}\\\n$%#^~[x],1\",50%_off|<b>,auc,0.7"),
+        csv.contains("\"a|b*_<i>&\"\"{}\\\n$%#^~[x],1 --`é\",50%_off|<b>,auc,0.7"),
         "{csv}"
     );
 }

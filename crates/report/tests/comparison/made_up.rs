@@ -2,22 +2,23 @@
 
 use serde_json::{Map, Value, json};
 use supermoe_report::{
-    Comparison, ComparisonError, ComparisonRequest, EvaluatedRun, Found, Observations,
-    SourcedEvaluation, compare,
+    Comparison, ComparisonError, ComparisonRequest, EvaluatedRun, EvaluatedStage, Found,
+    Observations, SourcedEvaluation, compare,
 };
-use supermoe_store::Digest;
+use supermoe_store::{Digest, StageKey};
 
 pub const RUN: &str = "01JDH7Z0000000000000000001";
 pub const OTHER_RUN: &str = "01JDH8AAAA0000000000000002";
 
 /// One evaluation in the making.
+#[derive(Clone)]
 pub struct Made {
     name: String,
     matrix: Value,
     version: u64,
     tasks: Vec<Value>,
     cells: Vec<Value>,
-    stages: Vec<Option<String>>,
+    stages: Vec<Option<EvaluatedStage>>,
 }
 
 impl Made {
@@ -58,7 +59,17 @@ impl Made {
     pub fn cell_of(mut self, stage: &str, matrix: Value, tasks: Value) -> Made {
         self.cells
             .push(json!({ "source": "predictions", "matrix": matrix, "tasks": tasks }));
-        self.stages.push(Some(stage.to_owned()));
+        self.stages.push(Some(EvaluatedStage {
+            name: stage.to_owned(),
+            key: None,
+        }));
+        self
+    }
+
+    /// That the last cell measured the result with a key made of `text`.
+    pub fn of_result(mut self, text: &str) -> Made {
+        let stage = self.stages.last_mut().and_then(Option::as_mut);
+        stage.expect("a cell of a stage").key = Some(key(text));
         self
     }
 
@@ -105,6 +116,11 @@ impl Made {
             stages: self.stages,
         }
     }
+}
+
+fn key(text: &str) -> StageKey {
+    let digest = Digest::of(text.as_bytes()).to_string();
+    serde_json::from_value(digest.into()).expect("a key")
 }
 
 pub fn run(id: &str, evaluations: impl IntoIterator<Item = Made>) -> EvaluatedRun {

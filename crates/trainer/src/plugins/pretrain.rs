@@ -2,18 +2,31 @@
 
 use supermoe_channels::Dataset;
 use supermoe_nn::Cpu;
+use supermoe_plugin::manifest::Variants;
 use supermoe_plugin::ports::PortType;
 use supermoe_plugin::sdk::{BuiltIn, manifest};
 
 use super::{on_threads, variants};
 use crate::chosen_params::{PORT, params_with_choice};
 use crate::job::Job;
-use crate::model_factory::ModelFactory;
+use crate::model_factory::{ModelFactory, Pretraining};
 use crate::pretrain::{self, PretrainOutputs};
-use crate::pretrain_params::PretrainParams;
+use crate::pretrain_params::{PretrainParams, why_predict};
 
 /// Raised when the outputs of `pretrain` change for the same params and inputs.
 pub const PRETRAIN_REVISION: &str = "5";
+
+/// The models; those without a pre-training of their own need `predict`.
+fn pretrained(factories: &[ModelFactory]) -> Variants {
+    let mut variants = variants(factories, ModelFactory::without_pretraining);
+    for (name, model) in &mut variants.values {
+        let factory = factories.iter().find(|factory| factory.name == name);
+        if factory.is_some_and(|factory| factory.pretraining == Pretraining::MaskedChannels) {
+            model.needs.insert("predict".to_owned(), why_predict(name));
+        }
+    }
+    variants
+}
 
 /// Masked channel prediction, or what a model brings: `dataset`, `encoder`, `choice` (optional)
 /// -> `encoder`, `history`.
@@ -33,7 +46,7 @@ pub fn pretrain(factories: Vec<ModelFactory>) -> BuiltIn {
         .output("history", PortType::File)
         .describe("history", "NDJSON, one value of one metric a line.")
         .params::<PretrainParams>()
-        .variants(variants(&factories, ModelFactory::without_pretraining))
+        .variants(pretrained(&factories))
         .checkpoints()
         .trains()
         .build();

@@ -153,6 +153,7 @@ pub fn manifests() -> Vec<Manifest> {
             "variants": { "param": "model", "section": "models", "values": {
                 "supermoe": { "revision": "1", "params": { "type": "object", "properties": { "experts": { "type": "integer", "minimum": 1, "default": 4 } } } },
                 "bert": { "revision": "1", "params": { "type": "object", "properties": { "layers": { "type": "integer", "default": 2 } } } },
+                "slow": { "revision": "1", "params": { "type": "object", "properties": {} }, "needs": { "steps": "`slow` learns slowly" } },
                 "ple": { "revision": "2", "params": { "type": "object", "properties": {} }, "unavailable": "`ple` has no pre-training" }
             } }
         })),

@@ -62,12 +62,37 @@ fn a_variant_that_the_plugin_cannot_use_is_told_with_its_reason() {
     for said in [
         "`pretrain` cannot use the model `ple`, which the stage `f` chooses",
         "`ple` has no pre-training",
-        "The models that it can use: bert, supermoe.",
+        "The models that it can use: bert, slow, supermoe.",
     ] {
         assert!(errors.contains(said), "{said}: {errors}");
     }
     let beside = pretrain("model: bert, models: { ple: {}, bert: { layers: 3 } }");
     assert_eq!(fixture.codes(&beside), Vec::<&str>::new());
+}
+
+#[test]
+fn what_a_variant_needs_is_asked_for_with_its_reason() {
+    let (_folder, fixture) = fixture();
+    let pretrain = |with: &str| {
+        with_stages(&format!(
+            "  p: {{ uses: prepare, inputs: {{ transactions: ./t }} }}\n  f: {{ uses: pretrain, inputs: {{ dataset: p.dataset }}, with: {{ {with} }} }}\n"
+        ))
+    };
+    assert_eq!(
+        fixture.codes(&pretrain("model: supermoe")),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        fixture.codes(&pretrain("model: slow, steps: 5")),
+        Vec::<&str>::new()
+    );
+    assert_eq!(
+        fixture.codes(&pretrain("model: slow")),
+        ["missing_plugin_param"]
+    );
+    let errors = fixture.errors(&pretrain("model: slow"));
+    let said = "`with` of the stage `f`: `steps` is missing, which model `slow` needs: `slow` learns slowly";
+    assert!(errors.contains(said), "{errors}");
 }
 
 #[test]

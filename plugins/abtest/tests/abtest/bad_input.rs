@@ -31,7 +31,34 @@ fn logs_that_are_none() {
     );
     assert_eq!(
         error("user,bucket,pv\na,control\n"),
-        "the log, line 2: it has 2 fields; expected 3, as in the header line"
+        "the log, line 2: it has 2 fields; expected 3, as in the header line: look for a delimiter or a quotation mark too \
+         many, or one that is missing"
+    );
+    assert_eq!(
+        error("user\tbucket\tpv\na\tcontrol\t1\n"),
+        "the log: its header line has no `,`, and has a tab: give the stage `delimiter: \"\\t\"`"
+    );
+    let mut other = page_views();
+    other["delimiter"] = json!(";");
+    assert_eq!(
+        error_of(other, GOOD),
+        "the log: its header line has no `;`, and has `,`: give the stage `delimiter: \",\"`"
+    );
+    let utf16: Vec<u8> = std::iter::once('\u{feff}')
+        .chain(GOOD.chars())
+        .flat_map(|letter| (letter as u16).to_le_bytes())
+        .collect();
+    let utf16 = Stage::new(page_views()).file(&utf16).run();
+    assert_eq!(
+        utf16.error(),
+        "the log: it is UTF-16 text; save the log as UTF-8"
+    );
+    let latin = Stage::new(page_views())
+        .file(b"user,bucket,pv\n\xff,new,1\n")
+        .run();
+    assert_eq!(
+        latin.error(),
+        "the log, line 2: it is no UTF-8 text; save the log as UTF-8"
     );
     let unread = Stage::new(page_views())
         .path(std::path::Path::new("/no/such/log"))
@@ -70,7 +97,7 @@ fn values_that_are_none() {
     );
     assert_eq!(
         with("1e999"),
-        "the log, line 4: column `pv` is inf; expected a finite number"
+        "the log, line 4: column `pv` is 1e999, which is beyond 64 bits; expected a smaller number"
     );
     assert_eq!(
         with("many"),
@@ -153,7 +180,7 @@ fn params_that_do_not_fit() {
     );
     assert_eq!(
         with("metrics", json!({ "pv": {} })),
-        "`metrics.pv`: expected either `mean` or `ratio`"
+        "`metrics.pv`: expected exactly one of `mean`, `ratio`, found none"
     );
     let two = json!({ "pv": {
         "mean": "pv", "pre": "pv", "pre_ratio": { "numerator": "pv", "denominator": "pv" },

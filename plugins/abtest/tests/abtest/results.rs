@@ -224,3 +224,15 @@ fn a_metric_adjusted_by_itself_is_told() {
     let other = json!({ "metrics": { "pv": { "mean": "pv", "pre": "before" } } });
     assert!(!Stage::new(other).log(LOG).run().warnings().iter().any(told));
 }
+
+#[test]
+fn names_are_only_ever_text_in_the_report() {
+    let params = json!({ "metrics": { "<b>|": { "mean": "pv" } } });
+    let log = "user,bucket,pv\na,control,1\nb,control,2\nc,<img src=x>`|`,3\nd,<img src=x>`|`,5\n";
+    let text = Stage::new(params).log(log).run().text("report.md");
+    assert!(!text.contains("<img") && !text.contains("<b>"), "{text}");
+    assert!(
+        text.contains("| &lt;b\\>\\| (mean) | &lt;img src=x\\>\\`\\|\\` |"),
+        "{text}"
+    );
+}

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use supermoe_plugin::markdown_text::markdown_text;
+
 use crate::groups::{Group, Summary};
-use crate::markdown::{bounds, escaped, headline, one_line, row_name, table};
+use crate::markdown::{bounds, headline, row_name, table};
 use crate::report::{Report, Task};
 use crate::segments::{Segment, Segmentation};
 
@@ -13,12 +15,17 @@ pub fn write(report: &Report, text: &mut String) {
         let _ = write!(
             text,
             "\n## Segments: {}\n\nBy `{}`.\n\n",
-            escaped(&segmentation.name),
-            one_line(&segmentation.sql).replace('`', "'")
+            markdown_text(&segmentation.name),
+            code(&segmentation.sql)
         );
         segment_table(report, segmentation, text);
         notes(segmentation, text);
     }
+}
+
+/// What stands between the backticks of code is text already, but for backticks and ends of lines.
+fn code(sql: &str) -> String {
+    sql.replace(char::is_control, " ").replace('`', "'")
 }
 
 fn segment_table(report: &Report, segmentation: &Segmentation, text: &mut String) {
@@ -42,7 +49,7 @@ fn row(segment: &Segment, task: &Task) -> Vec<String> {
     let first = [
         value_name(segment),
         segment.entities.to_string(),
-        format!("{} {}", escaped(&task.name), metric.title()),
+        format!("{} {}", markdown_text(&task.name), metric.title()),
         task.samples.to_string(),
         positives.unwrap_or_else(|| "-".to_owned()),
     ];
@@ -56,7 +63,7 @@ fn value_name(segment: &Segment) -> String {
     segment
         .value
         .as_deref()
-        .map_or_else(|| "(none)".to_owned(), escaped)
+        .map_or_else(|| "(none)".to_owned(), markdown_text)
 }
 
 /// `0.7231 [0.7012, 0.7450]`
@@ -73,7 +80,7 @@ fn written(summary: Option<Summary>) -> String {
 fn notes(segmentation: &Segmentation, text: &mut String) {
     let notes = segmentation.segments.iter().flat_map(|segment| {
         let notes = segment.notes.iter();
-        notes.map(move |note| format!("- {}: {}\n", value_name(segment), one_line(note)))
+        notes.map(move |note| format!("- {}: {}\n", value_name(segment), markdown_text(note)))
     });
     let notes: String = notes.collect();
     if !notes.is_empty() {

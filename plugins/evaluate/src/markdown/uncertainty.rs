@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use supermoe_plugin::markdown_text::markdown_text;
+
 use crate::groups::{Group, Summary};
-use crate::markdown::{bounds, cell_head, escaped, headline, one_line, row_name, table};
+use crate::markdown::{bounds, cell_head, headline, row_name, table};
 use crate::report::Report;
 use crate::score::Metric;
 use crate::uncertainty::{Comparisons, Difference, Interval, Method};
@@ -27,7 +29,9 @@ fn intervals(report: &Report, text: &mut String) {
         uncertainty.seed
     );
     let said = uncertainty.notes.iter().chain(&uncertainty.too_few);
-    let said: String = said.map(|note| format!("- {}\n", one_line(note))).collect();
+    let said: String = said
+        .map(|note| format!("- {}\n", markdown_text(note)))
+        .collect();
     if !said.is_empty() {
         text.push_str(&format!("{said}\n"));
     }
@@ -42,7 +46,7 @@ fn intervals(report: &Report, text: &mut String) {
     .map(str::to_owned);
     let of_tasks = report.tasks.iter().flat_map(|task| {
         let metric = headline(task.kind);
-        let name = escaped(&task.name);
+        let name = markdown_text(&task.name);
         let groups = report.groups.iter();
         groups.filter_map(move |group| {
             let summary = group.tasks[&task.name][&metric]?;
@@ -102,7 +106,7 @@ fn compared(report: &Report, comparisons: &Comparisons, text: &mut String) {
         rows.filter_map(move |(row, group)| {
             let difference = row.tasks.get(&task.name)?.get(&metric)?;
             Some(compared_row(
-                escaped(&task.name),
+                markdown_text(&task.name),
                 group,
                 metric,
                 *difference,

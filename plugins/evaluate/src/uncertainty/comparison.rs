@@ -176,14 +176,24 @@ pub fn reference(groups: &[Group], settings: &Settings) -> Result<usize, Evaluat
         .filter(|&&i| groups[i].source == groups[found[0]].source);
     match alike.count() {
         1 => Ok(found[0]),
-        count => Err(EvaluateError::Reference {
-            wanted: matrix_text(wanted),
-            count,
-            known: groups
-                .iter()
-                .map(Group::name)
-                .collect::<Vec<_>>()
-                .join("; "),
-        }),
+        count => {
+            let names = groups.iter().map(Group::name);
+            let names: Vec<String> = names.filter(|name| !name.is_empty()).collect();
+            let known = match names.is_empty() {
+                true => "there is no matrix, so leave `reference` out".to_owned(),
+                false => format!("the rows are {}", names.join("; ")),
+            };
+            Err(match count {
+                0 => EvaluateError::NoReference {
+                    wanted: matrix_text(wanted),
+                    known,
+                },
+                count => EvaluateError::ManyReferences {
+                    wanted: matrix_text(wanted),
+                    count,
+                    known,
+                },
+            })
+        }
     }
 }

@@ -156,7 +156,10 @@ fn test_sets_that_differ_are_refused_with_how() {
 fn predictions_that_are_none_are_named() {
     let of = |rows: Vec<Row>| run(&[(json!({}), rows)]).error().to_owned();
     let at = "cannot read FOLDER/predictions0/predictions.parquet: ";
-    assert_eq!(of(Vec::new()), format!("{at}it has no rows"));
+    assert_eq!(
+        of(Vec::new()),
+        format!("{at}it has no rows; expected one for each sample and task of the test split")
+    );
     let with = |change: fn(&mut Row)| {
         let mut rows = rows(0.0);
         change(&mut rows[0]);

@@ -144,15 +144,16 @@ fn what_is_no_part_is_refused() {
     );
     assert_eq!(
         error("sum(sample_steps)"),
-        "`segments.part`: an aggregate or window function has no value by row; leave it out"
+        "`segments.part`: an aggregate or window function has no value by row; leave it out (in `sum(sample_steps)`)"
     );
     assert_eq!(
         error("sample_steps AS steps"),
-        "`segments.part`: it has its name already; leave AS out"
+        "`segments.part`: it has its name already; leave AS out (in `sample_steps AS steps`)"
     );
     assert_eq!(
         error("now() > snapshot"),
-        "`segments.part`: now() has another value in every run; a result must follow from its inputs alone"
+        "`segments.part`: now() has another value in every run; a result must follow from its inputs alone (in `now() > \
+         snapshot`)"
     );
     let no_sql = error("sample_steps +");
     assert!(
@@ -164,6 +165,26 @@ fn what_is_no_part_is_refused() {
         "`segments.part`: it has 60 values; expected at most 50: bring them together, as in `CASE WHEN sample_steps < \
          10 THEN 'short' ELSE 'long' END`"
     );
+}
+
+#[test]
+fn parts_have_names() {
+    for name in ["", " "] {
+        let segments = json!({ name: "country" });
+        assert_eq!(
+            stage(segments).run().error(),
+            "`segments`: an expression has an empty name; give it one, by which the report calls its parts"
+        );
+    }
+}
+
+#[test]
+fn names_and_values_are_only_ever_text_in_the_report() {
+    let segments = json!({ "<b>|\n`x`": "'<img src=x>|' || country" });
+    let text = stage(segments).run().text("report.md");
+    assert!(!text.contains("<b>") && !text.contains("| <img"), "{text}");
+    assert!(text.contains("## Segments: &lt;b\\>\\| \\`x\\`"), "{text}");
+    assert!(text.contains("| &lt;img src=x\\>\\|"), "{text}");
 }
 
 #[test]

@@ -236,7 +236,7 @@ fn params_that_do_not_fit_are_refused() {
     let with = |name: &str, value: Value| error(two_models(once).param(name, value).run());
     assert_eq!(
         with("reference", json!({ "model": "c" })),
-        "`reference`: 0 rows have model=c; expected the matrix values of one of: model=a; model=b"
+        "`reference`: no row has model=c; the rows are model=a; model=b"
     );
     assert_eq!(
         with("confidence", json!(1.5)),
@@ -250,6 +250,15 @@ fn params_that_do_not_fit_are_refused() {
         .run();
     assert_eq!(
         error(run),
-        "`reference`: 2 rows have model=a; expected the matrix values of one of: model=a, data=x; model=a, data=y"
+        "`reference`: 2 rows have model=a; name more matrix values, so that it is one: the rows are model=a, data=x; \
+         model=a, data=y"
+    );
+    let alone = Stage::new()
+        .predictions(json!({}), &once(&A))
+        .param("reference", json!({ "model": "a" }))
+        .run();
+    assert_eq!(
+        error(alone),
+        "`reference`: no row has model=a; there is no matrix, so leave `reference` out"
     );
 }

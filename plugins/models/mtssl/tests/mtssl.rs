@@ -61,6 +61,18 @@ fn users_are_told_apart_and_correlated_masking_makes_it_hard() {
 }
 
 #[test]
+fn it_needs_no_channels_to_predict() {
+    let mut params = with(model().pretrain_params(), "epochs", 1);
+    params.as_object_mut().expect("a map").remove("predict");
+    let stage = model().stage();
+    let dataset = tiny_retail::dataset(20);
+    stage
+        .pretrain(&dataset, &params, &mut Listener::default())
+        .unwrap();
+    assert!(stage.path("encoder").join("weights.safetensors").is_file());
+}
+
+#[test]
 fn one_channel_alone_cannot_be_contrasted() {
     let dataset = tiny_retail::dataset_of(20, |name| name == "product");
     let stage = model().stage();

@@ -132,7 +132,7 @@ fn what_cannot_be_made_of_totals_says_so() {
             spent.clone()
         ),
         "with.channels.mean.expr: there is no column `spnt`; did you mean `spent`? (there are user, day, item, \
-         amount, spent, days_since_previous, days_since_first, days_to_snapshot, snapshot)"
+         amount, spent, days_since_previous, days_since_first, days_to_snapshot, snapshot) (in `ln(spnt)`)"
     );
     assert_eq!(
         error(
@@ -169,6 +169,6 @@ fn what_cannot_be_made_of_totals_says_so() {
     assert_eq!(
         prepare_csv(&of_all, EVENTS).expect_err("it was taken"),
         "with.aggregates.last: there is no column `spent` (there are user, day, item, amount, days_since_previous, \
-         days_since_first, days_to_snapshot, snapshot)"
+         days_since_first, days_to_snapshot, snapshot) (in `max(spent)`)"
     );
 }

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use supermoe_report::{written_parts, written_value};
+
 const EXPECTED: &str = "expected an axis, `=` and a value, such as model=supermoe";
 
 /// `model=ple`: one axis; the value may hold commas.
@@ -12,6 +14,16 @@ pub struct Level {
 }
 
 impl Level {
+    fn of(axis: &str, value: String) -> Result<Level, &'static str> {
+        match axis.is_empty() || value.is_empty() {
+            true => Err(EXPECTED),
+            false => Ok(Level {
+                axis: axis.to_owned(),
+                value,
+            }),
+        }
+    }
+
     pub fn into_pair(self) -> (String, String) {
         (self.axis, self.value)
     }
@@ -22,18 +34,12 @@ impl FromStr for Level {
 
     fn from_str(text: &str) -> Result<Level, Self::Err> {
         let (axis, value) = text.split_once('=').ok_or(EXPECTED)?;
-        let (axis, value) = (axis.trim(), value.trim());
-        match axis.is_empty() || value.is_empty() {
-            true => Err(EXPECTED),
-            false => Ok(Level {
-                axis: axis.to_owned(),
-                value: value.to_owned(),
-            }),
-        }
+        Level::of(axis.trim(), value.trim().to_owned())
     }
 }
 
-/// `model=ple,layers=2`. A part without `=` belongs to the value before it.
+/// `model=ple,layers=2`. A part without `=` belongs to the value before it, as one does whose comma is escaped
+/// by a backslash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedLevels(Vec<Level>);
 
@@ -48,14 +54,17 @@ impl FromStr for NamedLevels {
 
     fn from_str(text: &str) -> Result<NamedLevels, Self::Err> {
         let mut parts: Vec<String> = Vec::new();
-        for part in text.split(',') {
+        for part in written_parts(text) {
             match parts.last_mut().filter(|_| !part.contains('=')) {
                 Some(last) => last.extend([",", part]),
                 None => parts.push(part.to_owned()),
             }
         }
-        let levels: Result<Vec<Level>, _> = parts.iter().map(|part| part.parse()).collect();
-        levels.map(NamedLevels)
+        let levels = parts.iter().map(|part| {
+            let (axis, value) = part.split_once('=').ok_or(EXPECTED)?;
+            Level::of(axis.trim(), written_value(value))
+        });
+        levels.collect::<Result<_, _>>().map(NamedLevels)
     }
 }
 
@@ -79,6 +88,14 @@ mod tests {
                 pair("layers", "[1,2]"),
                 pair("note", "a=b")
             ])
+        );
+        assert_eq!(
+            pairs(r"note=x=1\,y=2,model=ple"),
+            Ok(vec![pair("note", "x=1,y=2"), pair("model", "ple")])
+        );
+        assert_eq!(
+            pairs(r"note=\ ,seed=1"),
+            Ok(vec![pair("note", " "), pair("seed", "1")])
         );
         for wrong in ["", "model", "=ple", "model=", "model=ple,=2"] {
             assert_eq!(pairs(wrong), Err(EXPECTED), "{wrong}");

@@ -8,7 +8,11 @@ impl Comparison {
     pub fn latex(&self) -> String {
         let mut text = String::from("% \\usepackage{booktabs}\n");
         let tables: Vec<String> = self.sheets().iter().map(Sheet::latex).collect();
-        text.push_str(&tables.join("\n"));
+        let tables = tables.join("\n");
+        if !tables.is_ascii() {
+            text.push_str("% Letters beyond ASCII: where pdfLaTeX lacks one, use LuaLaTeX with a font that has it.\n");
+        }
+        text.push_str(&tables);
         for note in &self.notes {
             text.push_str(&format!("% {}\n", note.replace(char::is_control, " ")));
         }
@@ -69,7 +73,11 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
-            '"' => out.push_str("\\textquotedbl{}"),
+            // Its command needs another font encoding than LaTeX begins with.
+            '"' => out.push_str("''"),
+            '`' => out.push_str("\\`{}"),
+            // Two of them would be drawn as a dash.
+            '-' if out.ends_with('-') => out.push_str("{}-"),
             '{' | '}' | '$' | '&' | '#' | '_' | '%' => out.extend(['\\', letter]),
             '[' | ']' | '*' => out.extend(['{', letter, '}']),
             '±' => out.push_str("$\\pm$"),

@@ -1,8 +1,9 @@
 //! Markdown tables, for a change request or a wiki.
 
+use supermoe_plugin::markdown_text::markdown_text;
+
 use crate::comparison::render::sheet::{Figure, Sheet};
 use crate::comparison::table::Comparison;
-use crate::markdown::heading;
 
 impl Comparison {
     /// The best in `**`; names can only ever be text.
@@ -11,7 +12,7 @@ impl Comparison {
         let notes = self
             .notes
             .iter()
-            .map(|note| format!("- {}\n", heading(note)));
+            .map(|note| format!("- {}\n", markdown_text(note)));
         text.push(notes.collect());
         text.retain(|part| !part.is_empty());
         text.join("\n")
@@ -24,11 +25,11 @@ impl Sheet {
         let heads = self.names.iter().chain(&self.heads);
         let rules = self.names.iter().map(|_| "---".to_owned());
         let rules = rules.chain(self.heads.iter().map(|_| "--:".to_owned()));
-        let mut text = format!("{}\n\n", heading(&self.caption));
-        text.push_str(&line(heads.map(|head| heading(head)).collect()));
+        let mut text = format!("{}\n\n", markdown_text(&self.caption));
+        text.push_str(&line(heads.map(|head| markdown_text(head)).collect()));
         text.push_str(&line(rules.collect()));
         for row in &self.rows {
-            let names = row.names.iter().map(|name| heading(name));
+            let names = row.names.iter().map(|name| markdown_text(name));
             let figures = row.figures.iter().map(Figure::markdown);
             text.push_str(&line(names.chain(figures).collect()));
         }
@@ -38,10 +39,10 @@ impl Sheet {
 
 impl Figure {
     fn markdown(&self) -> String {
-        let mark = heading(self.mark);
+        let mark = markdown_text(self.mark);
         match self.best {
-            true => format!("**{}**{mark}", heading(&self.text)),
-            false => format!("{}{mark}", heading(&self.text)),
+            true => format!("**{}**{mark}", markdown_text(&self.text)),
+            false => format!("{}{mark}", markdown_text(&self.text)),
         }
     }
 }

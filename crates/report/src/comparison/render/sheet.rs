@@ -71,7 +71,7 @@ impl Comparison {
     /// The means, and below them the differences where there are some.
     pub(crate) fn sheets(&self) -> Vec<Sheet> {
         let mut sheets = vec![self.means()];
-        if self.against.is_some() {
+        if self.has_differences() {
             sheets.push(self.differences());
         }
         sheets

@@ -1,6 +1,7 @@
 //! That models learn what can be learned, and nothing else.
 
 use serde_json::json;
+use supermoe_channels::Split;
 
 use crate::heads::tensors;
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
@@ -132,6 +133,52 @@ fn params_that_teach_little_are_warned_of() {
             "{said}: {warnings:?}"
         );
     }
+}
+
+/// `patience` ends it before the first weights are taken.
+#[test]
+fn an_average_of_nothing_is_warned_of() {
+    let mut params = with(finetune_params(), "keep", "average");
+    params = with(params, "average.from", 0.9);
+    params = with(params, "patience", 1);
+    params = with(params, "epochs", 30);
+    params = with(params, "optimizer.learning_rate", 0.0);
+    let mut listener = Listener::default();
+    Stage::new()
+        .finetune(&tiny_retail::dataset(40), &params, None, &mut listener)
+        .unwrap();
+    let warnings = &listener.warnings;
+    assert!(
+        warnings.iter().any(|warning| warning.starts_with(
+            "`keep: average` kept the last weights: `patience` ended training after step 10 of 150, before the first \
+             weights were to be taken (step 150)"
+        )),
+        "{warnings:?}"
+    );
+}
+
+/// Labels of validation that do not differ rank nothing.
+#[test]
+fn a_validation_that_measures_nothing_is_warned_of() {
+    let dataset = tiny_retail::dataset_with(40, |_, samples| {
+        for labels in &mut samples.labels {
+            let of_valid = samples.split.iter().zip(labels);
+            for (_, label) in of_valid.filter(|(split, _)| **split == Split::Valid) {
+                *label = 0.0;
+            }
+        }
+    });
+    let mut listener = Listener::default();
+    let params = with(finetune_params(), "patience", 1);
+    Stage::new()
+        .finetune(&dataset, &params, None, &mut listener)
+        .unwrap();
+    let warnings = &listener.warnings;
+    let told = "`patience` stops nothing, and `keep: best` keeps the weights of the last epoch: ";
+    assert!(
+        warnings.iter().any(|warning| warning.starts_with(told)),
+        "{warnings:?}"
+    );
 }
 
 /// At a learning rate of 0 no epoch is better than the first.

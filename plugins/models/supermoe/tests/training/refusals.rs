@@ -153,6 +153,62 @@ fn a_task_of_one_class_and_an_empty_split_are_told() {
     );
 }
 
+fn without_validation() -> Dataset {
+    tiny_retail::dataset_with(20, |schema, samples| {
+        for split in &mut samples.split {
+            if *split == Split::Valid {
+                *split = Split::Test;
+            }
+        }
+        (schema.splits.valid, schema.splits.test) = (0, 40);
+    })
+}
+
+#[test]
+fn patience_without_validation_is_refused() {
+    let refusal = "`patience`: it looks at validation samples, and there are none: give `prepare` a validation split \
+                   (`splits.valid`), or leave `patience` out";
+    let stage = Stage::new();
+    let params = with(finetune_params(), "patience", 2);
+    let error = stage.finetune(&without_validation(), &params, None, &mut stage.listener());
+    assert_eq!(error.unwrap_err().to_string(), refusal);
+    let params = with(pretrain_params(), "patience", 2);
+    let params = with(params, "valid_samples", 0);
+    let dataset = tiny_retail::dataset(20);
+    let error = stage.pretrain(&dataset, &params, &mut stage.listener());
+    assert_eq!(error.unwrap_err().to_string(), refusal);
+}
+
+#[test]
+fn what_is_predicted_has_to_be_named() {
+    let mut params = pretrain_params();
+    params.as_object_mut().unwrap().remove("predict");
+    let stage = Stage::new();
+    let error = stage.pretrain(&tiny_retail::dataset(20), &params, &mut stage.listener());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "`predict`: the model `supermoe` is pre-trained by telling channels that are masked: name those"
+    );
+}
+
+#[test]
+fn a_model_beyond_the_memory_of_any_machine_is_refused_at_once() {
+    let stage = Stage::new();
+    let mut params = with(finetune_params(), "d_model", 8192);
+    for (name, size) in [("layers", 256), ("experts", 1024), ("d_ff", 65536)] {
+        params = with(params, &format!("models.supermoe.{name}"), size);
+    }
+    let error = stage.finetune(
+        &tiny_retail::dataset(20),
+        &params,
+        None,
+        &mut stage.listener(),
+    );
+    let text = error.unwrap_err().to_string();
+    assert!(text.contains(" PiB of memory ("), "{text}");
+    assert!(text.contains("`models.supermoe`"), "{text}");
+}
+
 #[test]
 fn weights_that_have_nothing_to_learn_on_are_refused() {
     let params = with(finetune_params(), "weighting", "bilevel_auc");
@@ -161,16 +217,8 @@ fn weights_that_have_nothing_to_learn_on_are_refused() {
         let error = stage.finetune(dataset, &params, None, &mut stage.listener());
         error.unwrap_err().to_string()
     };
-    let without_validation = tiny_retail::dataset_with(20, |schema, samples| {
-        for split in &mut samples.split {
-            if *split == Split::Valid {
-                *split = Split::Test;
-            }
-        }
-        (schema.splits.valid, schema.splits.test) = (0, 40);
-    });
     assert_eq!(
-        refusal(&without_validation),
+        refusal(&without_validation()),
         "`weighting.bilevel_auc`: the dataset has no validation samples, and the weights learn on half of them; \
          give `splits.valid` of `prepare` some"
     );
