@@ -44,6 +44,8 @@ def boosting(stage):
     return {
         "max_iter": params["iterations"],
         "learning_rate": params["learning_rate"],
+        "max_leaf_nodes": params["leaves"],
+        "min_samples_leaf": params["samples_of_a_leaf"],
         "l2_regularization": params["regularisation"],
         "early_stopping": False,
         "random_state": seed % 2**32,
