@@ -318,11 +318,7 @@ pub fn tensors(path: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Runs on a pool of this many threads.
+/// Runs with this many threads.
 pub fn on_threads<R: Send>(threads: usize, work: impl FnOnce() -> R + Send) -> R {
-    rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap()
-        .install(work)
+    supermoe_nn::threads::run(threads, work).unwrap()
 }

@@ -41,6 +41,7 @@ pub mod parameters;
 pub mod precision;
 pub mod profile;
 pub mod tables;
+pub mod threads;
 
 pub use device::{Device, HostAccess};
 /// For operations of your own, composed of dfdx's: see [`Tensor::enter`].

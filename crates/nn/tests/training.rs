@@ -4,13 +4,10 @@ mod model;
 
 use model::{Batch, Model};
 use supermoe_nn::optim::LearningRates;
+use supermoe_nn::threads;
 
-fn trained(threads: usize, steps: u64) -> Vec<u32> {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads)
-        .build()
-        .unwrap();
-    pool.install(|| {
+fn trained(count: usize, steps: u64) -> Vec<u32> {
+    let bits = threads::run(count, || {
         let mut model = Model::new(1);
         for step in 0..steps {
             model
@@ -20,7 +17,8 @@ fn trained(threads: usize, steps: u64) -> Vec<u32> {
         let mut bits = model.bits();
         bits.extend(model.scores(&Batch::new(99)).into_iter().map(f32::to_bits));
         bits
-    })
+    });
+    bits.unwrap()
 }
 
 #[test]

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
+use supermoe_nn::threads::OnThreads;
 
 use crate::predicted_channel::Value;
+
+/// Rows of one task.
+const ROWS: usize = 64;
 
 /// What a head tells of rows of classes, block of classes by block.
 pub struct Told<'c> {
@@ -40,9 +43,14 @@ impl<'c> Told<'c> {
     /// Adds the logits, row-major [P, K], of the K classes from `first` on.
     pub fn add(&mut self, first: u32, logits: &[f32]) {
         let count = logits.len().checked_div(self.rows.len()).unwrap_or(0);
-        let rows = self.rows.par_iter_mut().zip(self.classes);
-        rows.zip(logits.par_chunks_exact(count.max(1)))
-            .for_each(|((row, &class), logits)| row.add(first, logits, class));
+        let rows = self.rows.chunks_mut(ROWS).zip(self.classes.chunks(ROWS));
+        rows.zip(logits.chunks(ROWS * count.max(1)))
+            .for_each_on_threads(|((rows, classes), logits)| {
+                let of_rows = logits.chunks_exact(count.max(1));
+                for ((row, &class), logits) in rows.iter_mut().zip(classes).zip(of_rows) {
+                    row.add(first, logits, class);
+                }
+            });
     }
 }
 

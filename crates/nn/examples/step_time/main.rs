@@ -19,6 +19,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use serde_json::json;
 use supermoe_nn::Error;
 use supermoe_nn::precision::{Precision, set_precision};
+use supermoe_nn::threads;
 
 use crate::batch::Batches;
 use crate::network::Network;
@@ -29,16 +30,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if options.bf16 {
         set_precision(Precision::Bf16)?;
     }
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads)
-        .build()?;
-    let line = pool.install(|| {
+    let line = threads::run(options.threads, || {
         if options.sgemm {
             Ok(json!({ "gflops": sgemm::rate(options.threads) }))
         } else {
             measure(&options)
         }
-    })?;
+    })??;
     println!("{line}");
     Ok(())
 }
@@ -130,8 +128,7 @@ mod tests {
     #[test]
     fn a_steady_step_makes_no_large_allocation() {
         let options = Options::parse_from(["step_time"]); // the configuration `small`
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
-        let counts = pool.unwrap().install(|| {
+        let counts = threads::run(2, || {
             let mut network = Network::new(&options).unwrap();
             let mut batches = Batches::new(&options);
             let steps = (0..12).map(|step| {
@@ -142,6 +139,7 @@ mod tests {
             });
             steps.collect::<Vec<_>>()
         });
+        let counts = counts.unwrap();
         assert!(counts[0] > 0, "the first step makes buffers: {counts:?}");
         assert_eq!(counts[8..], [0; 4], "{counts:?}");
     }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gemm::{Parallelism, gemm};
-use rayon::prelude::*;
+use supermoe_nn::threads::OnThreads;
 
 /// The product of the configuration `wide`: [4096, 128] x [128, 512].
 const ROWS: usize = 4096;
@@ -20,9 +20,9 @@ pub fn rate(threads: usize) -> f64 {
     let mut times: Vec<Duration> = (0..REPETITIONS)
         .map(|_| {
             let started = Instant::now();
-            c.par_chunks_mut(block * COLUMNS)
-                .zip(a.par_chunks(block * DEPTH))
-                .for_each(|(c, a)| multiply(c, a, &b));
+            c.chunks_mut(block * COLUMNS)
+                .zip(a.chunks(block * DEPTH))
+                .for_each_on_threads(|(c, a)| multiply(c, a, &b));
             started.elapsed()
         })
         .collect();

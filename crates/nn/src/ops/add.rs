@@ -2,13 +2,13 @@
 
 use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::TryAdd;
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::taped;
 use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::tensor;
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix};
 
 /// a + b for two matrices [N, d].
@@ -55,10 +55,10 @@ const BLOCK: usize = 16_384;
 /// a + b.
 pub(crate) fn sum_of(a: &[f32], b: &[f32]) -> Buffer {
     let mut out = Buffer::scratch(a.len());
-    out.par_chunks_mut(BLOCK)
-        .zip(a.par_chunks(BLOCK))
-        .zip(b.par_chunks(BLOCK))
-        .for_each(|((out, a), b)| {
+    out.chunks_mut(BLOCK)
+        .zip(a.chunks(BLOCK))
+        .zip(b.chunks(BLOCK))
+        .for_each_on_threads(|((out, a), b)| {
             add_two(out, a, b);
         });
     out
@@ -75,9 +75,9 @@ vectorized! {
 
 /// `to += from` on the threads of the pool.
 pub(crate) fn add_parallel(to: &mut [f32], from: &[f32]) {
-    to.par_chunks_mut(BLOCK)
-        .zip(from.par_chunks(BLOCK))
-        .for_each(|(to, from)| {
+    to.chunks_mut(BLOCK)
+        .zip(from.chunks(BLOCK))
+        .for_each_on_threads(|(to, from)| {
             vectors::add_all(to, from);
         });
 }

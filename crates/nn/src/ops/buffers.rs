@@ -6,9 +6,9 @@ use std::ops::{Deref, DerefMut};
 
 use dfdx::shapes::Shape;
 use dfdx::tensor::Cpu;
-use rayon::prelude::*;
 
 use crate::tensors::Tensor;
+use crate::threads::OnThreads;
 
 /// Values a thread keeps at most for later, 512 MiB.
 const KEPT: usize = 128 << 20;
@@ -77,9 +77,9 @@ impl Buffer {
             buffer.copy_from_slice(values);
         } else {
             buffer
-                .par_chunks_mut(BLOCK)
-                .zip(values.par_chunks(BLOCK))
-                .for_each(|(to, from)| to.copy_from_slice(from));
+                .chunks_mut(BLOCK)
+                .zip(values.chunks(BLOCK))
+                .for_each_on_threads(|(to, from)| to.copy_from_slice(from));
         }
         buffer
     }
@@ -91,8 +91,8 @@ impl Buffer {
             buffer.fill(0.0);
         } else {
             buffer
-                .par_chunks_mut(BLOCK)
-                .for_each(|values| values.fill(0.0));
+                .chunks_mut(BLOCK)
+                .for_each_on_threads(|values| values.fill(0.0));
         }
         buffer
     }

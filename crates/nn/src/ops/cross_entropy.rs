@@ -3,7 +3,6 @@
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::{ReshapeTo, SelectTo, SumTo, TryMul};
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gather_rows::index_tensor;
@@ -11,6 +10,7 @@ use super::taped;
 use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::{raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Scalar};
 
 /// The target of a row without a label.
@@ -105,10 +105,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let mut probabilities = Buffer::of(logits);
     let mut losses = vec![0.0f32; rows];
     probabilities
-        .par_chunks_mut(ROWS * classes)
-        .zip(losses.par_chunks_mut(ROWS))
-        .zip(targets.par_chunks(ROWS))
-        .for_each(|((logits, losses), targets)| {
+        .chunks_mut(ROWS * classes)
+        .zip(losses.chunks_mut(ROWS))
+        .zip(targets.chunks(ROWS))
+        .for_each_on_threads(|((logits, losses), targets)| {
             row_losses(logits, losses, targets, classes);
         });
     let total: f64 = losses.iter().map(|&loss| f64::from(loss)).sum();
@@ -119,10 +119,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         tape.add_backward_op(move |gradients| {
             let factor = y_ghost.gradient(gradients)?[0] * scale;
             let dx = x_ghost.gradient(gradients)?;
-            dx.par_chunks_mut(ROWS * classes)
-                .zip(probabilities.par_chunks(ROWS * classes))
-                .zip(targets.par_chunks(ROWS))
-                .for_each(|((dx, p), targets)| {
+            dx.chunks_mut(ROWS * classes)
+                .zip(probabilities.chunks(ROWS * classes))
+                .zip(targets.chunks(ROWS))
+                .for_each_on_threads(|((dx, p), targets)| {
                     vectors::add_all_scaled(dx, factor, p);
                     for (row, &target) in dx.chunks_exact_mut(classes).zip(targets) {
                         if target != NO_TARGET {

@@ -2,12 +2,12 @@
 
 use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::TryMul;
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::taped;
 use super::vectors::vectorized;
 use crate::tensors::{raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix};
 
 /// x [N, d] with each value set to 0 with probability `rate` and the others divided by 1 - rate. The
@@ -54,9 +54,9 @@ fn apply(values: &mut [f32], rate: f32, key: u64) {
     let threshold = (f64::from(rate) * 4_294_967_296.0) as u32;
     let scale = 1.0 / (1.0 - rate);
     values
-        .par_chunks_mut(BLOCK)
+        .chunks_mut(BLOCK)
         .enumerate()
-        .for_each(|(block, values)| {
+        .for_each_on_threads(|(block, values)| {
             let first = (block * BLOCK / 2) as u64;
             apply_block(values, first, key, threshold, scale);
         });

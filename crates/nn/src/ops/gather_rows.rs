@@ -5,12 +5,11 @@ use std::sync::Arc;
 use dfdx::tensor::{Cpu, Tape, TensorFromVec};
 use dfdx::tensor_ops::GatherTo;
 
-use rayon::prelude::*;
-
 use super::buffers::Buffer;
 use super::taped;
 use super::vectors::{self, vectorized};
 use crate::tensors::tensor;
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix};
 
 /// The rows `rows` `[M]` of x [N, d], in that order, repeats allowed: [M, d].
@@ -79,9 +78,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
 ) -> Result<Matrix<Cpu>, Error> {
     let width = x.shape().1;
     let mut out = Buffer::scratch(rows.len() * width);
-    out.par_chunks_mut(ROWS * width.max(1))
-        .zip(rows.par_chunks(ROWS))
-        .for_each(|(out, rows)| {
+    out.chunks_mut(ROWS * width.max(1))
+        .zip(rows.chunks(ROWS))
+        .for_each_on_threads(|(out, rows)| {
             for (out, &row) in out.chunks_exact_mut(width).zip(rows) {
                 out.copy_from_slice(&x.values()[row as usize * width..][..width]);
             }

@@ -33,6 +33,8 @@ pub(crate) trait Lanes: Copy {
     fn max(self, other: Self) -> Self;
     /// The smaller ones; `other` where one of the two is NaN.
     fn min(self, other: Self) -> Self;
+    /// Lanes of `this` where `self` is larger than `than`, of `other` elsewhere.
+    fn where_larger(self, than: Self, this: Self, other: Self) -> Self;
     /// 2^n, where `self` is n + [`ROUND`] and n a whole number from -126 to 127.
     fn power_of_two(self) -> Self;
     /// Lane j of result i is lane i of row j.
@@ -180,6 +182,17 @@ impl Lanes for Plain {
         self.with(other, |a, b| if a < b { a } else { b })
     }
     #[inline(always)]
+    fn where_larger(self, than: Self, this: Self, other: Self) -> Self {
+        let chosen = |i: usize| {
+            if self.0[i] > than.0[i] {
+                this.0[i]
+            } else {
+                other.0[i]
+            }
+        };
+        Self(std::array::from_fn(chosen))
+    }
+    #[inline(always)]
     fn power_of_two(self) -> Self {
         let power =
             |x: f32| f32::from_bits(((x.to_bits() as i32).wrapping_add(POWER) << 23) as u32);
@@ -247,6 +260,13 @@ mod x86 {
         #[inline(always)]
         fn min(self, other: Self) -> Self {
             Self(unsafe { _mm512_min_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn where_larger(self, than: Self, this: Self, other: Self) -> Self {
+            Self(unsafe {
+                let larger = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(self.0, than.0);
+                _mm512_mask_blend_ps(larger, other.0, this.0)
+            })
         }
         #[inline(always)]
         fn power_of_two(self) -> Self {
@@ -382,6 +402,17 @@ mod x86 {
                 Self(
                     _mm256_min_ps(self.0, other.0),
                     _mm256_min_ps(self.1, other.1),
+                )
+            }
+        }
+        #[inline(always)]
+        fn where_larger(self, than: Self, this: Self, other: Self) -> Self {
+            unsafe {
+                let first = _mm256_cmp_ps::<_CMP_GT_OQ>(self.0, than.0);
+                let second = _mm256_cmp_ps::<_CMP_GT_OQ>(self.1, than.1);
+                Self(
+                    _mm256_blendv_ps(other.0, this.0, first),
+                    _mm256_blendv_ps(other.1, this.1, second),
                 )
             }
         }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Cpu, SplitTape, Tape};
 use dfdx::tensor_ops::{BroadcastTo, TryAdd, TryMul};
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::taped;
 use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::tensor;
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Vector};
 
 /// Added to the variance, as in PyTorch.
@@ -113,22 +113,27 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let mut out = Buffer::scratch(rows * width);
     let mut moments = Buffer::scratch(2 * rows); // by row: mean, 1 / deviation
     let blocks = out
-        .par_chunks_mut(ROWS * width)
-        .zip(moments.par_chunks_mut(2 * ROWS))
-        .zip(x.values().par_chunks(ROWS * width));
+        .chunks_mut(ROWS * width)
+        .zip(moments.chunks_mut(2 * ROWS))
+        .zip(x.values().chunks(ROWS * width));
     let (scale_values, shift_values) = (scale.values(), shift.values());
     let stream = match residual {
         Some(residual) => {
             let mut sum = Buffer::scratch(rows * width);
-            let sums = sum.par_chunks_mut(ROWS * width);
-            let residuals = residual.values().par_chunks(ROWS * width);
-            blocks
-                .zip(sums)
-                .zip(residuals)
-                .for_each(|((((out, moments), x), sum), residual)| {
-                    super::add::add_two(sum, x, residual);
-                    normalize_rows(out, sum, moments, scale_values, shift_values, activation);
-                });
+            let sums = sum.chunks_mut(ROWS * width);
+            let residuals = residual.values().chunks(ROWS * width);
+            blocks.zip(sums).zip(residuals).for_each_on_threads(
+                |((((out, moments), x), sum), residual)| {
+                    add_and_normalize_rows(
+                        out,
+                        (x, residual, sum),
+                        moments,
+                        scale_values,
+                        shift_values,
+                        activation,
+                    );
+                },
+            );
             tensor(x.device(), sum, (rows, width))?
         }
         None => {
@@ -192,9 +197,37 @@ vectorized! {
         }
     }
 
-    /// Adds to the gradients of the stream, of scale and of shift; `scratch` is two rows.
+    /// The same of x + residual, whose sum goes to the third of `streams`.
+    fn add_and_normalize_rows(
+        out: &mut [f32],
+        streams: (&[f32], &[f32], &mut [f32]),
+        moments: &mut [f32],
+        scale: &[f32],
+        shift: &[f32],
+        activation: Activation,
+    ) {
+        let width = scale.len();
+        let (x, residual, sums) = streams;
+        let rows = x.chunks_exact(width).zip(residual.chunks_exact(width));
+        for (((out, (x, residual)), sum), moments) in out
+            .chunks_exact_mut(width)
+            .zip(rows)
+            .zip(sums.chunks_exact_mut(width))
+            .zip(moments.chunks_exact_mut(2))
+        {
+            for ((sum, x), residual) in sum.iter_mut().zip(x).zip(residual) {
+                *sum = x + residual;
+            }
+            let (mean, inverse) = normalize_row(out, sum, scale, shift, activation);
+            moments.copy_from_slice(&[mean, inverse]);
+        }
+    }
+
+    /// Adds to the gradients of the stream, of scale and of shift, and copies the first where `copy` is not
+    /// empty; `scratch` is two rows.
     fn backward_rows(
         d_stream: &mut [f32],
+        copy: &mut [f32],
         dy: &[f32],
         rows: SavedRows<'_>,
         d_scale: &mut [f32],
@@ -203,6 +236,7 @@ vectorized! {
     ) {
         let width = rows.scale.len();
         let (normal, d_normal) = scratch.split_at_mut(width);
+        let mut copies = copy.chunks_exact_mut(width);
         for (((d_stream, dy), s), moments) in d_stream
             .chunks_exact_mut(width)
             .zip(dy.chunks_exact(width))
@@ -225,8 +259,16 @@ vectorized! {
             }
             let mean_d = vectors::sum(d_normal) / width as f32;
             let mean_dx = vectors::dot(d_normal, normal) / width as f32;
-            for ((to, g), x) in d_stream.iter_mut().zip(&*d_normal).zip(&*normal) {
-                *to += (g - mean_d - x * mean_dx) * inverse;
+            let slopes = d_normal.iter().zip(&*normal);
+            let slopes = slopes.map(|(g, x)| (g - mean_d - x * mean_dx) * inverse);
+            match copies.next() {
+                Some(copy) => {
+                    for ((to, copy), slope) in d_stream.iter_mut().zip(copy).zip(slopes) {
+                        *to += slope;
+                        *copy = *to;
+                    }
+                }
+                None => d_stream.iter_mut().zip(slopes).for_each(|(to, slope)| *to += slope),
             }
         }
     }
@@ -285,18 +327,18 @@ impl Saved {
         let width = self.scale.len();
         let blocks = self.moments.len().div_ceil(2 * ROWS);
         let mut partials = Buffer::zeros(blocks * 4 * width); // by block: d_scale, d_shift, scratch
-        let mut copies: Vec<_> = match copy {
-            Some(copy) => copy.chunks_mut(ROWS * width).map(Some).collect(),
-            None => (0..blocks).map(|_| None).collect(),
+        let mut copies: Vec<&mut [f32]> = match copy {
+            Some(copy) => copy.chunks_mut(ROWS * width).collect(),
+            None => (0..blocks).map(|_| Default::default()).collect(),
         };
         d_stream
-            .par_chunks_mut(ROWS * width)
+            .chunks_mut(ROWS * width)
             .zip(&mut copies)
-            .zip(dy.par_chunks(ROWS * width))
-            .zip(self.stream.par_chunks(ROWS * width))
-            .zip(self.moments.par_chunks(2 * ROWS))
-            .zip(partials.par_chunks_mut(4 * width))
-            .for_each(|(((((d_stream, copy), dy), stream), moments), partial)| {
+            .zip(dy.chunks(ROWS * width))
+            .zip(self.stream.chunks(ROWS * width))
+            .zip(self.moments.chunks(2 * ROWS))
+            .zip(partials.chunks_mut(4 * width))
+            .for_each_on_threads(|(((((d_stream, copy), dy), stream), moments), partial)| {
                 let rows = SavedRows {
                     stream,
                     moments,
@@ -306,10 +348,7 @@ impl Saved {
                 };
                 let (d_scale, rest) = partial.split_at_mut(width);
                 let (d_shift, scratch) = rest.split_at_mut(width);
-                backward_rows(d_stream, dy, rows, d_scale, d_shift, scratch);
-                if let Some(copy) = copy {
-                    copy.copy_from_slice(d_stream);
-                }
+                backward_rows(d_stream, copy, dy, rows, d_scale, d_shift, scratch);
             });
         let mut totals = vec![0.0; 2 * width];
         for partial in partials.chunks_exact(4 * width) {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use dfdx::shapes::Axis;
 use dfdx::tensor::{Cpu, SplitTape, Tape};
 use dfdx::tensor_ops::{BroadcastTo, GatherTo, TryAdd, TryConcatAlong, TryMul};
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gather_rows::{check_indices, index_tensor};
@@ -13,6 +12,7 @@ use super::taped;
 use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::{Raw, Tensor, raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Vector};
 
 /// Dense channels of a packed batch. Cloning is cheap.
@@ -230,9 +230,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         })
         .collect();
     let mut out = Buffer::scratch(rows * width);
-    out.par_chunks_mut(ROWS * width.max(1))
+    out.chunks_mut(ROWS * width.max(1))
         .enumerate()
-        .for_each(|(block, out)| {
+        .for_each_on_threads(|(block, out)| {
             for (i, out) in out.chunks_exact_mut(width).enumerate() {
                 let row = block * ROWS + i;
                 let mut rest = &mut *out;
@@ -256,9 +256,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             let mut of_tables = taken.collect::<Result<Vec<_>, _>>()?;
             let spans: Vec<_> = spans(&dims).collect();
             of_tables
-                .par_iter_mut()
-                .zip(codes.par_iter().zip(&spans))
-                .for_each(|(of_table, (codes, &(start, dim)))| {
+                .iter_mut()
+                .zip(codes.iter().zip(&spans))
+                .for_each_on_threads(|(of_table, (codes, &(start, dim)))| {
                     add_by_code(of_table, codes, &dy[start..], width, dim);
                 });
             // One table may serve several channels: their gradients add up in the order of channels.

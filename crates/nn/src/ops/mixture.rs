@@ -5,7 +5,6 @@ use dfdx::tensor::{Cpu, CpuError, Gradients, SplitTape, Tape};
 use dfdx::tensor_ops::{
     BroadcastTo, LogSumExpTo, ReshapeTo, SelectTo, SumTo, TryAdd, TryDiv, TryMatMul, TryMul,
 };
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gate::{Gate, MoeOptions};
@@ -13,6 +12,7 @@ use super::products::{self, Start, Strided, StridedMut, multiply};
 use super::routing::{Block, Routing, chosen_mask};
 use super::taped;
 use crate::tensors::{Raw, raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Scalar};
 
 /// Result of a mixture.
@@ -55,12 +55,7 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
         .split_tape();
     *tape = rest;
     // The choice is made in host memory; it has no gradient.
-    let host = Gate {
-        probabilities: p.as_vec().into(),
-        normalizers: vec![0.0; tokens],
-        tokens,
-        experts,
-    };
+    let host = Gate::of_probabilities(p.as_vec().into(), experts);
     let (chosen, served, routing) = chosen_mask(&host, options);
     let chosen = raw(device, chosen, (tokens, experts))?;
     let mut share = taped(&p, tape).try_mul(chosen).map_err(Error::device)?;
@@ -135,22 +130,20 @@ pub(crate) fn composed_mixture<D: Device, T: Tape<f32, D>>(
 /// What the experts' part of a backward pass gets.
 pub(crate) struct ExpertsBackward<'a> {
     pub(crate) routing: &'a Routing,
-    /// Inputs in the order of served rows, [R, d].
-    pub(crate) sorted: &'a [f32],
     /// Gradient of the experts' outputs, [R, outputs]; already times the weight.
     pub(crate) d_rows: Buffer,
 }
 
-/// Gate, dispatch and combination for any kind of expert on the CPU. `forward(routing, sorted)` gives the
-/// experts' outputs [R, outputs] and a state; `backward` turns their gradient into that of `sorted`
-/// [R, d], and adds those of its own parameters.
+/// Gate, dispatch and combination for any kind of expert on the CPU. `forward(routing, x)` gives the
+/// experts' outputs [R, outputs] by served row and, where there is a tape, a state; `backward` turns their gradient into that of their
+/// inputs by served row, [R, d], and adds those of its own parameters.
 pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     x: &Matrix<Cpu>,
     gate_weight: &Matrix<Cpu>,
     outputs: usize,
     options: &MoeOptions,
     tape: &mut T,
-    forward: impl FnOnce(&Routing, &[f32]) -> (Buffer, State),
+    forward: impl FnOnce(&Routing, &[f32]) -> (Buffer, Option<State>),
     backward: impl FnOnce(
         ExpertsBackward<'_>,
         State,
@@ -168,8 +161,7 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     let seen = jittered.as_deref().unwrap_or(x.values());
     let gate = Gate::new(seen, gate_weight.values(), tokens, experts);
     let routing = Routing::new(&gate, options);
-    let sorted = routing.gather(x.values(), width);
-    let (rows, state) = forward(&routing, &sorted);
+    let (rows, state) = forward(&routing, x.values());
     let device = x.device();
     let y = tensor(
         device,
@@ -186,7 +178,7 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
     let balance = tensor(device, vec![(balance * experts as f64) as f32], ())?;
     let z = tensor(device, vec![gate.z_loss()], ())?;
     let (counts, dropped) = (routing.counts.clone(), routing.dropped());
-    if T::OWNS_TAPE {
+    if let Some(state) = state {
         let (y_ghost, balance_ghost, z_ghost) = (y.ghost(), balance.ghost(), z.ghost());
         let (x_ghost, gate_ghost) = (x.ghost(), gate_weight.ghost());
         let (x, gate_values) = (x.share(), gate_weight.share());
@@ -204,7 +196,6 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
             let d_sorted = backward(
                 ExpertsBackward {
                     routing: &routing,
-                    sorted: &sorted,
                     d_rows,
                 },
                 state,
@@ -234,6 +225,21 @@ pub(crate) fn fused_mixture<T: Tape<f32, Cpu>, State: 'static>(
         counts,
         dropped,
     })
+}
+
+/// Of a buffer that is kept, the blocks' parts; `None` for each where none is.
+pub(crate) fn kept_blocks<'a>(
+    kept: Option<&'a mut Buffer>,
+    width: usize,
+    blocks: &[Block],
+) -> Vec<Option<&'a mut [f32]>> {
+    match kept {
+        Some(values) => split_blocks(values, width, blocks)
+            .into_iter()
+            .map(Some)
+            .collect(),
+        None => blocks.iter().map(|_| None).collect(),
+    }
 }
 
 /// Splits a buffer of rows into the blocks' parts.
@@ -271,11 +277,13 @@ pub(crate) fn add_expert_products(
             );
         }
     }
-    tasks.into_par_iter().for_each(|(expert, column, out)| {
-        let (start, end) = (starts[expert], starts[expert + 1]);
-        let columns = out.len() / b;
-        let x = Strided::with_stride(&x[start * a + column..end * a], end - start, columns, a);
-        let y = Strided::new(&y[start * b..end * b], end - start, b);
-        multiply(StridedMut::new(out, columns, b), x.transposed(), y, true);
-    });
+    tasks
+        .into_iter()
+        .for_each_on_threads(|(expert, column, out)| {
+            let (start, end) = (starts[expert], starts[expert + 1]);
+            let columns = out.len() / b;
+            let x = Strided::with_stride(&x[start * a + column..end * a], end - start, columns, a);
+            let y = Strided::new(&y[start * b..end * b], end - start, b);
+            multiply(StridedMut::new(out, columns, b), x.transposed(), y, true);
+        });
 }

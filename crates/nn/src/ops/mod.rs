@@ -30,6 +30,7 @@ pub(crate) mod routing;
 pub(crate) mod sampled_softmax;
 pub(crate) mod segment_max;
 pub(crate) mod segment_mean;
+pub(crate) mod turned;
 pub(crate) mod vectors;
 
 #[cfg(test)]

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use dfdx::tensor::{Cpu, Tape};
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gate::MoeOptions;
 use super::mixture::{
-    ExpertsBackward, MoeOutput, add_expert_products, composed_mixture, fused_mixture, split_blocks,
+    ExpertsBackward, MoeOutput, add_expert_products, composed_mixture, fused_mixture, kept_blocks,
+    split_blocks,
 };
 use super::moe_ffn::select;
 use super::products::{Start, Strided, multiply_from};
 use super::routing::Routing;
 use crate::error::check_shape;
+use crate::threads::OnThreads;
 use crate::{Cube, Device, Error, Matrix};
 
 /// The mixture on x [N, inputs] with `gate` [inputs, E] and `weight` [E, inputs, outputs]: y is [N, outputs].
@@ -73,37 +74,38 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     }
     let values = weight.share();
     let ghost = weight.ghost();
-    let forward = |routing: &Routing, sorted: &[f32]| {
+    let forward = |routing: &Routing, x: &[f32]| {
         let blocks = routing.blocks();
         let mut rows = Buffer::scratch(routing.served() * outputs);
+        let mut sorted = T::OWNS_TAPE.then(|| Buffer::scratch(routing.served() * inputs));
         blocks
-            .par_iter()
+            .iter()
             .zip(split_blocks(&mut rows, outputs, &blocks))
-            .for_each(|(block, out)| {
+            .zip(kept_blocks(sorted.as_mut(), inputs, &blocks))
+            .for_each_on_threads(|((block, out), kept)| {
+                let mut own = Buffer::scratch(kept.as_ref().map_or(block.rows * inputs, |_| 0));
+                let sorted = kept.unwrap_or(&mut own);
+                routing.gather(*block, x, sorted);
                 let w = Strided::new(
                     &values[block.expert * inputs * outputs..][..inputs * outputs],
                     inputs,
                     outputs,
                 );
-                let x = Strided::new(&sorted[block.start * inputs..], block.rows, inputs);
+                let x = Strided::new(sorted, block.rows, inputs);
                 multiply_from(out, x, w, Start::Zero);
             });
-        (rows, values)
+        (rows, sorted.map(|sorted| (sorted, values)))
     };
     let backward = move |experts: ExpertsBackward<'_>,
-                         values: Arc<Buffer>,
+                         (sorted, values): (Buffer, Arc<Buffer>),
                          gradients: &mut dfdx::tensor::Gradients<f32, Cpu>| {
-        let ExpertsBackward {
-            routing,
-            sorted,
-            d_rows,
-        } = experts;
+        let ExpertsBackward { routing, d_rows } = experts;
         let blocks = routing.blocks();
-        let mut d_sorted = Buffer::scratch(sorted.len());
+        let mut d_sorted = Buffer::scratch(routing.served() * inputs);
         blocks
-            .par_iter()
+            .iter()
             .zip(split_blocks(&mut d_sorted, inputs, &blocks))
-            .for_each(|(block, out)| {
+            .for_each_on_threads(|(block, out)| {
                 let w = Strided::new(
                     &values[block.expert * inputs * outputs..][..inputs * outputs],
                     inputs,
@@ -115,7 +117,7 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         let d_weight = ghost.gradient(gradients)?;
         add_expert_products(
             d_weight,
-            sorted,
+            &sorted,
             &d_rows,
             (inputs, outputs),
             &routing.starts,

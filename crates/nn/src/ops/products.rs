@@ -6,12 +6,11 @@
 
 use std::sync::Once;
 
-use rayon::prelude::*;
-
 use super::buffers::Buffer;
 use super::lanes::{LANES, Lanes, OnLanes, on_lanes};
 use super::vectors::{self, vectorized};
 use crate::precision::{Precision, precision};
+use crate::threads::OnThreads;
 
 /// Rows of the result that one task computes, by the rows of the whole.
 pub(crate) fn block_rows(rows: usize) -> usize {
@@ -263,9 +262,9 @@ pub(crate) fn multiply_rows(out: &mut [f32], a: Strided<'_>, b: Strided<'_>, sta
         return;
     }
     let block_rows = block_rows(a.rows);
-    out.par_chunks_mut(block_rows * columns)
+    out.chunks_mut(block_rows * columns)
         .enumerate()
-        .for_each(|(block, out)| {
+        .for_each_on_threads(|(block, out)| {
             let rows = out.len() / columns;
             let a = a.row_block(block * block_rows, rows);
             multiply_from(out, a, b, start);
@@ -345,9 +344,9 @@ pub(crate) fn add_transposed_product(out: &mut [f32], x: &[f32], y: &[f32], rows
     let group_rows = rows.div_ceil(groups);
     let mut partials = Buffer::zeros(groups * out.len()); // a group may have no rows
     partials
-        .par_chunks_mut(out.len())
+        .chunks_mut(out.len())
         .enumerate()
-        .for_each(|(group, partial)| {
+        .for_each_on_threads(|(group, partial)| {
             let (start, end) = (group * group_rows, ((group + 1) * group_rows).min(rows));
             if start >= end {
                 return;
@@ -372,9 +371,9 @@ fn add_transposed_product_by_inputs(out: &mut [f32], x: &[f32], y: &[f32], rows:
     let block = inputs.div_ceil(4).clamp(16, 128);
     let transposed = Strided::new(x, rows, inputs).transposed();
     let y = Strided::new(y, rows, outputs);
-    out.par_chunks_mut(block * outputs)
+    out.chunks_mut(block * outputs)
         .enumerate()
-        .for_each(|(index, out)| {
+        .for_each_on_threads(|(index, out)| {
             let inputs = out.len() / outputs;
             multiply(
                 StridedMut::new(out, inputs, outputs),
@@ -389,9 +388,9 @@ fn add_transposed_product_by_inputs(out: &mut [f32], x: &[f32], y: &[f32], rows:
 pub(crate) fn add_column_sums(out: &mut [f32], y: &[f32]) {
     let columns = out.len();
     const BLOCK: usize = 64;
-    out.par_chunks_mut(BLOCK)
+    out.chunks_mut(BLOCK)
         .enumerate()
-        .for_each(|(block, out)| {
+        .for_each_on_threads(|(block, out)| {
             add_rows_to(out, y, block * BLOCK, columns);
         });
 }

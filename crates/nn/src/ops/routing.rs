@@ -1,10 +1,9 @@
 //! Which token goes to which expert: the tokens sorted by expert, and the way back.
 
-use rayon::prelude::*;
-
 use super::buffers::Buffer;
 use super::gate::{Gate, MoeOptions};
 use super::vectors::{self, vectorized};
+use crate::threads::OnThreads;
 
 /// A choice that no expert serves (over capacity).
 const DROPPED: u32 = u32::MAX;
@@ -41,24 +40,7 @@ pub(crate) struct Block {
 impl Routing {
     pub(crate) fn new(gate: &Gate, options: &MoeOptions) -> Self {
         let k = options.top_k;
-        let mut experts = vec![0u32; gate.tokens * k];
-        let mut weights = vec![0.0f32; gate.tokens * k];
-        gate.probabilities
-            .par_chunks(TOKENS * gate.experts)
-            .zip(experts.par_chunks_mut(TOKENS * k))
-            .zip(weights.par_chunks_mut(TOKENS * k))
-            .for_each(|((rows, experts), weights)| {
-                if k == 1 {
-                    return choose_one(rows, experts, weights, gate.experts);
-                }
-                for ((row, experts), weights) in rows
-                    .chunks_exact(gate.experts)
-                    .zip(experts.chunks_exact_mut(k))
-                    .zip(weights.chunks_exact_mut(k))
-                {
-                    choose(row, experts, weights);
-                }
-            });
+        let (experts, weights) = choices(gate, k);
         let mut counts = vec![0u32; gate.experts];
         for &expert in &experts {
             counts[expert as usize] += 1;
@@ -129,18 +111,13 @@ impl Routing {
         blocks
     }
 
-    /// x [N, d] in the order of served rows, [R, d].
-    pub(crate) fn gather(&self, x: &[f32], width: usize) -> Buffer {
-        let mut sorted = Buffer::scratch(self.served() * width);
-        sorted
-            .par_chunks_mut(TOKENS * width)
-            .zip(self.choices.par_chunks(TOKENS))
-            .for_each(|(rows, choices)| {
-                for (row, &choice) in rows.chunks_exact_mut(width).zip(choices) {
-                    row.copy_from_slice(&x[choice as usize / self.top_k * width..][..width]);
-                }
-            });
-        sorted
+    /// The rows of x [N, d] that a block serves: `sorted` [rows, d].
+    pub(crate) fn gather(&self, block: Block, x: &[f32], sorted: &mut [f32]) {
+        let width = sorted.len() / block.rows.max(1);
+        let choices = &self.choices[block.start..][..block.rows];
+        for (row, &choice) in sorted.chunks_exact_mut(width).zip(choices) {
+            row.copy_from_slice(&x[choice as usize / self.top_k * width..][..width]);
+        }
     }
 
     /// By token the weighted sum of its served rows of y [R, d]: [N, d].
@@ -158,10 +135,10 @@ impl Routing {
     /// Adds to `out`; with weights, to zeros.
     fn spread(&self, out: &mut [f32], rows: &[f32], width: usize, weights: Option<&[f32]>) {
         let k = self.top_k;
-        out.par_chunks_mut(TOKENS * width)
-            .zip(self.rows.par_chunks(TOKENS * k))
+        out.chunks_mut(TOKENS * width)
+            .zip(self.rows.chunks(TOKENS * k))
             .enumerate()
-            .for_each(|(block, (out, places))| {
+            .for_each_on_threads(|(block, (out, places))| {
                 let weights = weights.map(|weights| &weights[block * TOKENS * k..]);
                 if weights.is_some() {
                     out.fill(0.0);
@@ -180,11 +157,11 @@ impl Routing {
         let mut d_rows = Buffer::scratch(y.len());
         let mut d_by_row = Buffer::scratch(self.served());
         d_rows
-            .par_chunks_mut(TOKENS * width)
-            .zip(y.par_chunks(TOKENS * width))
-            .zip(d_by_row.par_chunks_mut(TOKENS))
-            .zip(self.choices.par_chunks(TOKENS))
-            .for_each(|(((d_rows, y), d_weights), choices)| {
+            .chunks_mut(TOKENS * width)
+            .zip(y.chunks(TOKENS * width))
+            .zip(d_by_row.chunks_mut(TOKENS))
+            .zip(self.choices.chunks(TOKENS))
+            .for_each_on_threads(|(((d_rows, y), d_weights), choices)| {
                 let from = Chosen {
                     dy,
                     weights: &self.weights,
@@ -244,14 +221,6 @@ struct Chosen<'a> {
 }
 
 vectorized! {
-    /// The largest probability of each row of `count`, the lower expert first among equals.
-    fn choose_one(rows: &[f32], experts: &mut [u32], weights: &mut [f32], count: usize) {
-        for ((row, expert), weight) in rows.chunks_exact(count).zip(experts).zip(weights) {
-            *weight = vectors::maximum(row);
-            *expert = row.iter().position(|p| p == weight).unwrap_or_default() as u32;
-        }
-    }
-
     /// Adds to each token the rows at its `places`, times their weights.
     fn add_served_rows(
         out: &mut [f32],
@@ -294,25 +263,53 @@ vectorized! {
     }
 }
 
-/// The k largest probabilities of a row, the lower expert first among equals, and their weights.
-fn choose(row: &[f32], experts: &mut [u32], weights: &mut [f32]) {
-    let k = experts.len();
-    for place in 0..k {
-        let mut best: Option<usize> = None;
-        for (expert, &p) in row.iter().enumerate() {
-            let taken = experts[..place].contains(&(expert as u32));
-            if !taken && best.is_none_or(|best| p > row[best]) {
-                best = Some(expert);
+/// The `k` experts of each token and their weights, [N, k] each.
+fn choices(gate: &Gate, k: usize) -> (Vec<u32>, Vec<f32>) {
+    if k == 1 {
+        let rows = gate.probabilities.chunks_exact(gate.experts);
+        let weights = rows.zip(&gate.best).map(|(row, &best)| row[best as usize]);
+        return (gate.best.clone(), weights.collect());
+    }
+    let mut experts = vec![0; gate.tokens * k];
+    let mut weights = vec![0.0; gate.tokens * k];
+    gate.probabilities
+        .chunks(TOKENS * gate.experts)
+        .zip(experts.chunks_mut(TOKENS * k))
+        .zip(weights.chunks_mut(TOKENS * k))
+        .for_each_on_threads(|((rows, experts), weights)| {
+            let mut order = vec![0; gate.experts];
+            for ((row, experts), weights) in rows
+                .chunks_exact(gate.experts)
+                .zip(experts.chunks_exact_mut(k))
+                .zip(weights.chunks_exact_mut(k))
+            {
+                choose(row, &mut order, experts, weights);
             }
-        }
-        let expert = best.unwrap_or_default(); // k <= experts, so one is left
-        experts[place] = expert as u32;
-        weights[place] = row[expert];
+        });
+    (experts, weights)
+}
+
+/// The k largest probabilities of a row, the lower expert first among equals, and their weights; `order` has
+/// room for all experts.
+fn choose(row: &[f32], order: &mut [u32], experts: &mut [u32], weights: &mut [f32]) {
+    for (expert, place) in order.iter_mut().enumerate() {
+        *place = expert as u32;
     }
-    if k > 1 {
-        let total: f32 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= total);
+    let larger = |a: &u32, b: &u32| {
+        let (p, q) = (row[*a as usize], row[*b as usize]);
+        q.total_cmp(&p).then(a.cmp(b))
+    };
+    if experts.len() < order.len() {
+        order.select_nth_unstable_by(experts.len(), larger);
     }
+    let chosen = &mut order[..experts.len()];
+    chosen.sort_unstable_by(larger);
+    experts.copy_from_slice(chosen);
+    for (weight, &expert) in weights.iter_mut().zip(&*experts) {
+        *weight = row[expert as usize];
+    }
+    let total: f32 = weights.iter().sum();
+    weights.iter_mut().for_each(|weight| *weight /= total);
 }
 
 /// By row of [N, E] the weight of each expert in the output, 0 where it is not chosen or over capacity:
@@ -336,13 +333,7 @@ mod tests {
     use super::*;
 
     fn gate(probabilities: &[f32], experts: usize) -> Gate {
-        let tokens = probabilities.len() / experts;
-        Gate {
-            probabilities: Buffer::from_values(probabilities),
-            normalizers: vec![0.0; tokens],
-            tokens,
-            experts,
-        }
+        Gate::of_probabilities(Buffer::from_values(probabilities), experts)
     }
 
     #[test]
@@ -353,6 +344,25 @@ mod tests {
         assert_eq!(routing.choices, [1, 3, 0, 2]); // equal probabilities: the lower expert
         assert_eq!(routing.weights, [0.9, 0.8, 0.6, 0.5]);
         assert_eq!(routing.dropped(), 0);
+    }
+
+    #[test]
+    fn several_experts_are_the_likeliest_in_order_and_their_weights_add_up() {
+        let gate = gate(&[0.1, 0.3, 0.2, 0.3, 0.1, 0.25, 0.05, 0.25, 0.2, 0.25], 5);
+        let of = |top_k| {
+            let options = MoeOptions {
+                top_k,
+                ..MoeOptions::default()
+            };
+            Routing::new(&gate, &options)
+        };
+        assert_eq!(of(3).experts, [1, 3, 2, 0, 2, 4]);
+        assert_eq!(of(5).experts, [1, 3, 2, 0, 4, 0, 2, 4, 3, 1]);
+        for top_k in 2..=5 {
+            for weights in of(top_k).weights.chunks_exact(top_k) {
+                assert!((weights.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+            }
+        }
     }
 
     #[test]

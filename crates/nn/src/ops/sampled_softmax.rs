@@ -8,7 +8,6 @@ use dfdx::tensor::{Cpu, SplitTape, Tape, Tensor};
 use dfdx::tensor_ops::{
     PermuteTo, ReshapeTo, SelectTo, SumTo, TryConcatAlong, TryMatMul, TryMul, TrySub,
 };
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::gather_rows::{check_indices, index_tensor};
@@ -17,6 +16,7 @@ use super::taped;
 use super::vectors::{self, vectorized};
 use crate::error::check_shape;
 use crate::tensors::{raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Scalar};
 
 /// What a row of hidden states is told apart from.
@@ -157,10 +157,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         .collect();
     // By row: probability of the own class, and loss.
     let mut own = vec![(0.0f32, 0.0f32); rows];
-    p.par_chunks_mut(ROWS * samples)
-        .zip(own.par_chunks_mut(ROWS))
+    p.chunks_mut(ROWS * samples)
+        .zip(own.chunks_mut(ROWS))
         .enumerate()
-        .for_each(|(block, (logits, own))| {
+        .for_each_on_threads(|(block, (logits, own))| {
             for (i, own) in own.iter_mut().enumerate() {
                 let row = block * ROWS + i;
                 let (weight, bias) = class(candidates.targets[row]);

@@ -2,12 +2,12 @@
 
 use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::{GatherTo, ReshapeTo, TryMul};
-use rayon::prelude::*;
 
 use super::gather_rows::index_tensor;
 use super::taped;
 use crate::error::check_shape;
 use crate::tensors::{raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Offsets};
 
 /// The largest value of each column over the rows of each sequence of x [N, d]: [B, d]. The first of
@@ -32,9 +32,9 @@ fn largest_rows(values: &[f32], width: usize, offsets: &Offsets) -> Vec<u32> {
         return winners;
     }
     winners
-        .par_chunks_mut(width)
+        .chunks_mut(width)
         .enumerate()
-        .for_each(|(sequence, winners)| {
+        .for_each_on_threads(|(sequence, winners)| {
             let rows = offsets.range(sequence);
             let first = rows.start;
             for row in rows {

@@ -2,12 +2,12 @@
 
 use dfdx::tensor::{Cpu, Tape};
 use dfdx::tensor_ops::TryMatMul;
-use rayon::prelude::*;
 
 use super::buffers::Buffer;
 use super::{taped, vectors};
 use crate::error::check_shape;
 use crate::tensors::{raw, tensor};
+use crate::threads::OnThreads;
 use crate::{Device, Error, Matrix, Offsets};
 
 /// The mean of each column over the rows of each sequence of x [N, d]: [B, d]. A sequence without rows
@@ -60,9 +60,9 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
     let width = x.shape().1;
     let values = x.values();
     let mut out = Buffer::zeros(offsets.sequences() * width);
-    out.par_chunks_mut(width.max(1))
+    out.chunks_mut(width.max(1))
         .enumerate()
-        .for_each(|(sequence, mean)| {
+        .for_each_on_threads(|(sequence, mean)| {
             let rows = offsets.range(sequence);
             let share = 1.0 / rows.len() as f32;
             for row in rows {

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use dfdx::tensor::Gradients;
-use rayon::prelude::*;
 
 use super::HostGradients;
 use crate::ops::vectors::vectorized;
 use crate::tables::RowRate;
+use crate::threads::OnThreads;
 use crate::{Device, Error, Group, Parameters, Table, TableRows};
 
 /// Constants of [`AdamW`].
@@ -205,11 +205,11 @@ impl Moments {
             epsilon: config.epsilon,
         };
         values
-            .par_chunks_mut(BLOCK)
-            .zip(self.mean.par_chunks_mut(BLOCK))
-            .zip(self.square.par_chunks_mut(BLOCK))
-            .zip(gradient.par_chunks(BLOCK))
-            .for_each(|(((values, mean), square), gradient)| {
+            .chunks_mut(BLOCK)
+            .zip(self.mean.chunks_mut(BLOCK))
+            .zip(self.square.chunks_mut(BLOCK))
+            .zip(gradient.chunks(BLOCK))
+            .for_each_on_threads(|(((values, mean), square), gradient)| {
                 update_block(values, mean, square, gradient, factors);
             });
     }

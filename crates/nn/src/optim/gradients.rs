@@ -2,11 +2,11 @@
 //! gradients of several losses work on.
 
 use dfdx::tensor::Gradients;
-use rayon::prelude::*;
 
 use super::LearningRates;
 use crate::ops::buffers::Buffer;
 use crate::ops::vectors;
+use crate::threads::OnThreads;
 use crate::{Device, Error, Group, Parameters, Table, TableRows};
 
 /// Values of one task of the pool.
@@ -105,9 +105,9 @@ impl HostGradients {
         let pairs = ours.zip(other.parameters.iter().chain(&other.rows));
         for (to, from) in pairs.filter(|(to, _)| groups.contains(&to.group)) {
             if let (Some(to), Some(from)) = (&mut to.values, &from.values) {
-                to.par_chunks_mut(BLOCK)
-                    .zip(from.par_chunks(BLOCK))
-                    .for_each(|(to, from)| {
+                to.chunks_mut(BLOCK)
+                    .zip(from.chunks(BLOCK))
+                    .for_each_on_threads(|(to, from)| {
                         vectors::add_all_scaled(to, factor, from);
                     });
             }
@@ -137,15 +137,15 @@ impl HostGradients {
 /// The scalar product, summed in a fixed order.
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     const PIECE: usize = 512;
-    let partials: Vec<f64> = a
-        .par_chunks(BLOCK)
-        .zip(b.par_chunks(BLOCK))
-        .map(|(a, b)| {
+    let mut partials = vec![0.0; a.len().div_ceil(BLOCK)];
+    a.chunks(BLOCK)
+        .zip(b.chunks(BLOCK))
+        .zip(&mut partials)
+        .for_each_on_threads(|((a, b), partial)| {
             let pieces = a.chunks(PIECE).zip(b.chunks(PIECE));
             let pieces = pieces.map(|(a, b)| f64::from(vectors::dot_all(a, b)));
-            pieces.sum()
-        })
-        .collect();
+            *partial = pieces.sum();
+        });
     partials.iter().sum()
 }
 
@@ -194,9 +194,9 @@ mod tests {
                 .collect()
         };
         let (a, b) = (values(2_654_435_761), values(2_246_822_519));
-        let on = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.unwrap().install(|| dot(&a, &b)).to_bits()
+        let on = |count| {
+            let dot = crate::threads::run(count, || dot(&a, &b));
+            dot.unwrap().to_bits()
         };
         assert_eq!(on(1), on(3));
         let plain: f64 = a

@@ -7,28 +7,29 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use super::store::{PendingUpdate, RowPart, RowUpdate, TableStore};
 use crate::{Buffer, Error};
 
-/// The thread that applies updates. Clones share it.
+/// The thread that applies updates. Clones share it; it ends with the last of them.
 #[derive(Clone, Debug)]
 pub struct UpdateWorker {
-    pool: Arc<rayon::ThreadPool>,
+    jobs: Sender<Job>,
 }
+
+type Job = Box<dyn FnOnce() + Send>;
 
 impl UpdateWorker {
     /// Starts it; an error if the system has no more threads.
     pub fn new() -> Result<Self, Error> {
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(1)
-            .thread_name(|_| "table updates".to_owned())
-            .build();
-        Ok(Self {
-            pool: Arc::new(pool.map_err(Error::device)?),
-        })
+        let (jobs, received) = channel::<Job>();
+        std::thread::Builder::new()
+            .name("table updates".to_owned())
+            .spawn(move || received.into_iter().for_each(|job| job()))
+            .map_err(Error::device)?;
+        Ok(Self { jobs })
     }
 }
 
@@ -119,14 +120,14 @@ impl<S: TableStore + 'static> DelayedUpdates<S> {
 
     /// Hands updates to the worker.
     fn begin(&mut self, updates: Vec<PendingUpdate>) -> Result<(), Error> {
-        let pool = Arc::clone(&self.worker.pool);
+        let jobs = self.worker.jobs.clone();
         let whereabouts = self.whereabouts();
         whereabouts.here()?;
         let (give_back, done) = sync_channel(1);
         if let Whereabouts::Here(mut rows) =
             std::mem::replace(whereabouts, Whereabouts::Away(Mutex::new(done)))
         {
-            pool.spawn(move || {
+            let job = Box::new(move || {
                 let mut all = updates.iter();
                 let result = all.try_for_each(|update| rows.apply(update.as_update()));
                 // Nobody waits where the table is gone.
@@ -136,6 +137,7 @@ impl<S: TableStore + 'static> DelayedUpdates<S> {
                     updates,
                 });
             });
+            jobs.send(job).map_err(|_| lost())?;
         }
         Ok(())
     }

@@ -3,13 +3,12 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::memory::{TableMemory, TablePlace};
 use super::store::{PendingUpdate, RowPart, RowUpdate, TableStore};
 use super::{BLOCK_VALUES, PLACES, RowOptimizer};
 use crate::Error;
 use crate::ops::dropout::mix;
+use crate::threads::OnThreads;
 
 /// Size and place of a [`ShardedRows`].
 pub(super) struct ShardedConfig<'a> {
@@ -51,9 +50,9 @@ impl ShardedRows {
             let state = TableMemory::zeros(state, place)?;
             let block_rows = (BLOCK_VALUES / dim.max(1)).max(1);
             values
-                .par_chunks_mut(block_rows * dim.max(1))
+                .chunks_mut(block_rows * dim.max(1))
                 .enumerate()
-                .for_each(|(block, values)| {
+                .for_each_on_threads(|(block, values)| {
                     for (i, values) in values.chunks_exact_mut(dim).enumerate() {
                         let row = (block * block_rows + i) * count + number;
                         for (j, value) in values.iter_mut().enumerate() {
@@ -115,9 +114,9 @@ impl TableStore for ShardedRows {
     fn lookup(&self, rows: &[u32], values: &mut [f32]) -> Result<(), Error> {
         let dim = self.dim.max(1);
         values
-            .par_chunks_mut(PLACES * dim)
-            .zip(rows.par_chunks(PLACES))
-            .for_each(|(values, rows)| {
+            .chunks_mut(PLACES * dim)
+            .zip(rows.chunks(PLACES))
+            .for_each_on_threads(|(values, rows)| {
                 for (to, &row) in values.chunks_exact_mut(dim).zip(rows) {
                     to.copy_from_slice(self.row(RowPart::Values, row as usize));
                 }
@@ -147,8 +146,8 @@ impl TableStore for ShardedRows {
             }
         }
         tasks
-            .into_par_iter()
-            .for_each(|(first, places, values, state)| {
+            .into_iter()
+            .for_each_on_threads(|(first, places, values, state)| {
                 for &place in places {
                     let gradient = &update.gradient[place as usize * dim..][..dim];
                     let row = row(place) - first;

@@ -1,6 +1,7 @@
 //! Shards, late updates and files give the same rows as one table in memory does.
 
 use super::*;
+use crate::threads;
 use crate::{Cpu, read};
 
 const RATE: RowRate = RowRate {
@@ -137,10 +138,9 @@ fn shards_threads_and_place_change_no_bit() {
             ..settings(optimizer, 3)
         };
         assert!(trained(filed, 4) == expected, "in a file");
-        for threads in [1, 3] {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            let found = pool.unwrap().install(|| trained(settings(optimizer, 2), 4));
-            assert!(found == expected, "{threads} threads");
+        for count in [1, 3] {
+            let found = threads::run(count, || trained(settings(optimizer, 2), 4));
+            assert!(found.unwrap() == expected, "{count} threads");
         }
     }
 }
@@ -204,13 +204,13 @@ fn delayed_updates_are_those_of_the_steps() {
 
 #[test]
 fn delayed_training_has_the_same_bits_each_time_and_others_than_synchronous() {
-    for threads in [1, 2] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        pool.unwrap().install(|| {
+    for count in [1, 2] {
+        let tested = threads::run(count, || {
             let first = trained(delayed(RowOptimizer::LazyAdam, 2), 12);
             assert!(first == trained(delayed(RowOptimizer::LazyAdam, 2), 12));
             assert!(first != trained(RowOptimizer::LazyAdam.into(), 12));
             assert!(first != trained(delayed(RowOptimizer::LazyAdam, 1), 12));
         });
+        tested.unwrap();
     }
 }

@@ -1,8 +1,7 @@
 //! Which rows of a table the codes of a batch use.
 
-use rayon::prelude::*;
-
 use super::PLACES;
+use crate::threads::OnThreads;
 
 /// A set of rows as bits is used where it has at most this many words for each code: so that the cost is
 /// that of the codes, whatever the rows of the table.
@@ -47,8 +46,11 @@ fn by_sorting(codes: &[u32]) -> (Vec<u32>, Vec<u32>) {
     used.sort_unstable();
     used.dedup();
     // Every code is among the rows, so the search finds it.
-    let place = |code: &u32| used.partition_point(|row| row < code) as u32;
-    let places = codes.par_iter().with_min_len(PLACES).map(place).collect();
+    let place = |code: u32| used.partition_point(|&row| row < code) as u32;
+    let mut places = codes.to_vec();
+    places.chunks_mut(PLACES).for_each_on_threads(|places| {
+        places.iter_mut().for_each(|code| *code = place(*code));
+    });
     (used, places)
 }
 

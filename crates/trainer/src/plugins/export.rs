@@ -12,7 +12,7 @@ use crate::model_factory::ModelFactory;
 use crate::trained::Artifact;
 
 /// Raised when the outputs of `export` change for the same params and inputs.
-pub const EXPORT_REVISION: &str = "3";
+pub const EXPORT_REVISION: &str = "4";
 
 /// Embeddings of samples: `dataset`, `encoder` or `model` -> `embeddings`, `encoder`.
 pub fn export(factories: Vec<ModelFactory>) -> BuiltIn {

@@ -12,7 +12,7 @@ use crate::job::Job;
 use crate::model_factory::ModelFactory;
 
 /// Raised when the outputs of `finetune` change for the same params and inputs.
-pub const FINETUNE_REVISION: &str = "5";
+pub const FINETUNE_REVISION: &str = "6";
 
 /// Multi-task fine-tuning: `dataset`, `encoder`, `embeddings`, `choice` (optional) -> `model`, `history`, `predictions`.
 pub fn finetune(factories: Vec<ModelFactory>) -> BuiltIn {

@@ -9,7 +9,7 @@ mod pretrain;
 use std::path::Path;
 
 use supermoe_channels::Dataset;
-use supermoe_nn::profile;
+use supermoe_nn::{profile, threads};
 use supermoe_plugin::event::{LogLevel, Progress};
 use supermoe_plugin::manifest::{Manifest, Variants};
 use supermoe_plugin::sdk::{Context, PluginError};
@@ -68,10 +68,7 @@ fn on_threads(
             "this build trains on `cpu` alone, and the device is `{device}`"
         )));
     }
-    let threads = rayon::ThreadPoolBuilder::new()
-        .num_threads(context.threads())
-        .build()?;
-    let result = threads.install(|| {
+    let result = threads::run(context.threads(), || {
         let measuring = context.request().profile.then(profile::enable);
         let result = job(&mut ContextMonitor(context));
         if let Some(measuring) = measuring {
@@ -80,7 +77,7 @@ fn on_threads(
             }
         }
         result
-    });
+    })?;
     match result {
         Err(TrainError::Stopped { .. }) => Err(PluginError::stopped()),
         other => Ok(other?),

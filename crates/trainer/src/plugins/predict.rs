@@ -11,7 +11,7 @@ use crate::predict::{self, PredictJob};
 use crate::trained::Artifact;
 
 /// Raised when the outputs of `predict` change for the same params and inputs.
-pub const PREDICT_REVISION: &str = "3";
+pub const PREDICT_REVISION: &str = "4";
 
 /// Scores without labels: `dataset`, `model` -> `predictions`.
 pub fn predict(factories: Vec<ModelFactory>) -> BuiltIn {

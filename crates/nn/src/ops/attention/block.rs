@@ -4,9 +4,7 @@
 use std::ops::Range;
 
 use crate::ops::lanes::{LANES, Lanes, Line, OnLanes};
-
-/// Keys worked on at once: accumulators that fit the registers.
-const TILE: usize = 8;
+use crate::ops::turned::{TILE, fit, scores, turn};
 
 /// Memory of one sequence: rows by head, steps padded to a multiple of [`LANES`], columns of a head to lines.
 /// Rows are copied out of their matrix and back one after the other, all heads at once, as they stand in
@@ -133,7 +131,7 @@ impl OnLanes for Forward<'_> {
             let blocks = queries.chunks_exact(LANES * lines);
             let results = out[head].chunks_exact_mut(LANES * lines);
             for ((queries, out), normalizers) in blocks.zip(results).zip(&mut normalizers) {
-                turn::<L>(queries, columns, lines);
+                turn(columns, |row, line| L::load(&queries[row * lines + line]));
                 scores::<L>(columns, keys, weights, lines);
                 softmax::<L>(weights, sizes, normalizers);
                 combine::<L>(weights, values, out, lines);
@@ -207,8 +205,8 @@ impl OnLanes for Backward<'_> {
             let results = d_queries.chunks_exact_mut(LANES * lines);
             let blocks = blocks.zip(d_blocks).zip(results).zip(&mut normalizers);
             for (((queries, d_out), d_queries), normalizers) in blocks {
-                turn::<L>(queries, columns, lines);
-                turn::<L>(d_out, d_columns, lines);
+                turn(columns, |row, line| L::load(&queries[row * lines + line]));
+                turn(d_columns, |row, line| L::load(&d_out[row * lines + line]));
                 scores::<L>(columns, keys, weights, lines);
                 scores::<L>(d_columns, values, d_weights, lines);
                 score_gradients::<L>(weights, d_weights, sizes, normalizers);
@@ -253,15 +251,6 @@ fn score_gradients<L: Lanes>(
     d_weights[steps..].fill(Line::ZERO);
 }
 
-/// The first `length` lines of a memory that grows where it is shorter.
-#[inline(always)]
-fn fit(memory: &mut Vec<Line>, length: usize) -> &mut [Line] {
-    if memory.len() < length {
-        memory.resize(length, Line::ZERO);
-    }
-    &mut memory[..length]
-}
-
 /// Rows by head of several matrices; those after the last are zero.
 #[inline(always)]
 fn gather<L: Lanes, const N: usize>(mut to: [&mut [Line]; N], from: [Rows<'_>; N], sizes: Sizes) {
@@ -295,41 +284,6 @@ fn scatter<L: Lanes>(from: &[Line], to: &mut RowsMut<'_>, sizes: Sizes, steps: R
             for (from, columns) in from.iter().zip(columns.chunks_mut(LANES)) {
                 L::load(from).put_some(columns);
             }
-        }
-    }
-}
-
-/// Sixteen rows with the rows in lanes, by column. `rows` [LANES, lines], `columns` [size].
-#[inline(always)]
-fn turn<L: Lanes>(rows: &[Line], columns: &mut [Line], lines: usize) {
-    for (line, columns) in columns.chunks_mut(LANES).enumerate() {
-        let mut tile = [L::splat(0.0); LANES];
-        for (row, values) in rows.chunks_exact(lines).zip(&mut tile) {
-            *values = L::load(&row[line]);
-        }
-        for (column, values) in columns.iter_mut().zip(L::transposed(tile)) {
-            values.store(column);
-        }
-    }
-}
-
-/// `out[t]` = sum over c of `columns[c]` times value c of row t. `rows` [T, lines], T a multiple of [`TILE`].
-#[inline(always)]
-fn scores<L: Lanes>(columns: &[Line], rows: &[Line], out: &mut [Line], lines: usize) {
-    let tiles = rows.chunks_exact(TILE * lines);
-    for (rows, out) in tiles.zip(out.chunks_exact_mut(TILE)) {
-        let mut sums = [L::splat(0.0); TILE];
-        for (line, columns) in columns.chunks(LANES).enumerate() {
-            for (c, column) in columns.iter().enumerate() {
-                let column = L::load(column);
-                for (t, sum) in sums.iter_mut().enumerate() {
-                    let value = rows[t * lines + line].0[c];
-                    *sum = L::splat(value).mul_add(column, *sum);
-                }
-            }
-        }
-        for (sum, out) in sums.into_iter().zip(out) {
-            sum.store(out);
         }
     }
 }

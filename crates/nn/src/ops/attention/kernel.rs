@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use dfdx::tensor::{Cpu, Tape};
-use rayon::prelude::*;
 
 use super::Qkv;
 use super::block::{Backward, Forward, Normalizers, Rows, RowsMut, Scratch, Sizes, Targets};
 use crate::ops::buffers::Buffer;
 use crate::ops::lanes::{Line, on_lanes};
 use crate::tensors::{Tensor, tensor};
+use crate::threads::OnThreads;
 use crate::{Error, Matrix, Offsets};
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -39,10 +39,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         .map(|sizes| vec![[Line::ZERO; 2]; sizes.blocks()])
         .collect();
     split(&mut out, sizes.iter().map(|sizes| sizes.steps * width))
-        .into_par_iter()
+        .into_iter()
         .zip(&mut normalizers)
         .enumerate()
-        .for_each_init(
+        .for_each_on_threads_with(
             Scratch::default,
             |scratch, (sequence, (out, normalizers))| {
                 let sizes = sizes[sequence];
@@ -85,10 +85,10 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
                 }
             }
             targets
-                .into_par_iter()
+                .into_iter()
                 .zip(&normalizers)
                 .enumerate()
-                .for_each_init(
+                .for_each_on_threads_with(
                     Scratch::default,
                     |scratch, (sequence, (targets, normalizers))| {
                         let (sizes, first) = (sizes[sequence], offsets.range(sequence).start);

@@ -4,16 +4,16 @@
 use std::sync::Arc;
 
 use dfdx::tensor::{Cpu, CpuError, Gradients, Tape};
-use rayon::prelude::*;
 
 use super::MoeWeights;
 use crate::device::Ghost;
 use crate::ops::buffers::Buffer;
 use crate::ops::gate::MoeOptions;
-use crate::ops::mixture::{ExpertsBackward, MoeOutput, fused_mixture, split_blocks};
+use crate::ops::mixture::{ExpertsBackward, MoeOutput, fused_mixture, kept_blocks, split_blocks};
 use crate::ops::products::{Start, Strided, add_rows_to, multiply_from, transpose};
 use crate::ops::routing::{Block, Routing};
 use crate::ops::vectors::{self, vectorized};
+use crate::threads::OnThreads;
 use crate::{Error, Matrix};
 
 /// Rows of one task of the backward pass.
@@ -68,19 +68,29 @@ impl Experts {
         &self.wo[expert * self.width * self.inner..][..self.width * self.inner]
     }
 
-    /// Inner activations [R, inner] and results [R, width] of rows sorted by expert.
-    fn forward(&self, routing: &Routing, sorted: &[f32]) -> (Buffer, Buffer) {
+    /// Results [R, width] by served row; what the backward pass needs goes to `kept`.
+    fn forward(&self, routing: &Routing, x: &[f32], kept: Option<&mut Kept>) -> Buffer {
         let (width, inner) = (self.width, self.inner);
         let blocks = routing.blocks();
-        let mut hidden = Buffer::scratch(routing.served() * inner);
         let mut rows = Buffer::scratch(routing.served() * width);
+        let (sorted, hidden) = kept
+            .map(|kept| (&mut kept.sorted, &mut kept.hidden))
+            .unzip();
         blocks
-            .par_iter()
-            .zip(split_blocks(&mut hidden, inner, &blocks))
+            .iter()
+            .zip(kept_blocks(sorted, width, &blocks))
+            .zip(kept_blocks(hidden, inner, &blocks))
             .zip(split_blocks(&mut rows, width, &blocks))
-            .for_each(|((block, hidden), out)| {
+            .for_each_on_threads(|(((block, sorted), hidden), out)| {
+                let own = |kept: &Option<&mut [f32]>, width: usize| {
+                    Buffer::scratch(kept.as_ref().map_or(block.rows * width, |_| 0))
+                };
+                let (mut own_sorted, mut own_hidden) = (own(&sorted, width), own(&hidden, inner));
+                let sorted = sorted.unwrap_or(&mut own_sorted);
+                let hidden = hidden.unwrap_or(&mut own_hidden);
+                routing.gather(*block, x, sorted);
                 let e = block.expert;
-                let x = Strided::new(&sorted[block.start * width..], block.rows, width);
+                let x = Strided::new(sorted, block.rows, width);
                 let w = Strided::new(self.wi(e), width, inner);
                 multiply_from(hidden, x, w, Start::Zero);
                 add_bias_relu(hidden, &self.bi[e * inner..][..inner]);
@@ -88,8 +98,16 @@ impl Experts {
                 let w = Strided::new(self.wo(e), inner, width);
                 multiply_from(out, h, w, Start::Row(&self.bo[e * width..][..width]));
             });
-        (hidden, rows)
+        rows
     }
+}
+
+/// What the backward pass needs of the forward one.
+struct Kept {
+    /// Inputs by served row, [R, width].
+    sorted: Buffer,
+    /// Inner activations, [R, inner].
+    hidden: Buffer,
 }
 
 pub(crate) fn fused<T: Tape<f32, Cpu>>(
@@ -121,14 +139,18 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
         weights.outer.ghost(),
         weights.outer_bias.ghost(),
     ];
-    let forward = |routing: &Routing, sorted: &[f32]| {
-        let (hidden, rows) = experts.forward(routing, sorted);
-        (rows, (hidden, experts))
+    let forward = |routing: &Routing, x: &[f32]| {
+        let mut kept = T::OWNS_TAPE.then(|| Kept {
+            sorted: Buffer::scratch(routing.served() * width),
+            hidden: Buffer::scratch(routing.served() * inner),
+        });
+        let rows = experts.forward(routing, x, kept.as_mut());
+        (rows, kept.map(|kept| (kept, experts)))
     };
     let backward = move |given: ExpertsBackward<'_>,
-                         (hidden, experts): (Buffer, Experts),
+                         (kept, experts): (Kept, Experts),
                          gradients: &mut Gradients<f32, Cpu>| {
-        experts_backward(&experts, &hidden, given, &ghosts, gradients)
+        experts_backward(&experts, &kept, given, &ghosts, gradients)
     };
     fused_mixture(x, weights.gate, width, options, tape, forward, backward)
 }
@@ -183,14 +205,14 @@ impl<'a> ExpertGradients<'a> {
 /// The gradient of the sorted rows [R, width]; adds those of the parameters.
 fn experts_backward(
     experts: &Experts,
-    hidden: &[f32],
+    kept: &Kept,
     given: ExpertsBackward<'_>,
     ghosts: &[Ghost; 4],
     gradients: &mut Gradients<f32, Cpu>,
 ) -> Result<Buffer, CpuError> {
     let (width, inner) = (experts.width, experts.inner);
     let chunks = given.routing.chunks(CHUNK);
-    let mut d_sorted = Buffer::scratch(given.sorted.len());
+    let mut d_sorted = Buffer::scratch(kept.sorted.len());
     let (start, [mut d_wi, mut d_bi, mut d_wo, mut d_bo]) = gradients_so_far(ghosts, gradients)?;
     let mut by_expert: Vec<Option<ExpertGradients<'_>>> = d_wi
         .chunks_exact_mut(width * inner)
@@ -224,15 +246,18 @@ fn experts_backward(
     }
     let pass = Backward {
         experts,
-        hidden,
-        sorted: given.sorted,
+        hidden: &kept.hidden,
+        sorted: &kept.sorted,
         d_rows: &given.d_rows,
     };
     chunks
-        .par_iter()
+        .iter()
         .zip(split_blocks(&mut d_sorted, width, &chunks))
         .zip(&mut targets)
-        .for_each(|((chunk, d_sorted), target)| pass.chunk(*chunk, d_sorted, target));
+        .for_each_on_threads_by_cost(
+            |((chunk, _), _)| chunk.rows,
+            |((chunk, d_sorted), target)| pass.chunk(*chunk, d_sorted, target),
+        );
     let mut targets = targets.into_iter().enumerate();
     let mut first: Option<ExpertGradients<'_>> = None;
     for (i, target) in &mut targets {
@@ -242,9 +267,9 @@ fn experts_backward(
         }
     }
     by_expert
-        .into_par_iter()
+        .into_iter()
         .flatten()
-        .for_each(ExpertGradients::finish);
+        .for_each_on_threads(ExpertGradients::finish);
     for (ghost, gradient) in ghosts.iter().zip([d_wi, d_bi, d_wo, d_bo]) {
         ghost.add(gradients, gradient)?;
     }

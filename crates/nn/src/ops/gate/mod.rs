@@ -1,12 +1,13 @@
 //! The gate of a mixture: softmax over all experts, the choice of the top ones, and its two losses.
 
-use rayon::prelude::*;
+mod kernel;
 
+use self::kernel::{Said, Weight};
 use super::buffers::Buffer;
 use super::dropout::mix;
-use super::products::{self, Start, Strided};
 use super::vectors::{self, vectorized};
 use crate::Error;
+use crate::threads::OnThreads;
 
 /// How tokens are sent to experts.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,9 +35,9 @@ impl Jitter {
     /// Multiplies `values` by the factors of their places.
     pub(crate) fn apply(self, values: &mut [f32]) {
         values
-            .par_chunks_mut(JITTERED)
+            .chunks_mut(JITTERED)
             .enumerate()
-            .for_each(|(block, values)| {
+            .for_each_on_threads(|(block, values)| {
                 jitter_block(values, (block * JITTERED) as u64, self.key, self.width);
             });
     }
@@ -99,12 +100,14 @@ impl MoeOptions {
 /// Rows of one task.
 const ROWS: usize = 128;
 
-/// Gate probabilities of a batch.
+/// What the gate says of a batch.
 pub(crate) struct Gate {
     /// [N, E].
     pub(crate) probabilities: Buffer,
     /// logsumexp of the logits, `[N]`.
     pub(crate) normalizers: Vec<f32>,
+    /// The expert with the largest probability, the lower one among equals, `[N]`.
+    pub(crate) best: Vec<u32>,
     pub(crate) tokens: usize,
     pub(crate) experts: usize,
 }
@@ -113,24 +116,50 @@ impl Gate {
     /// softmax(x W) for x [N, d] and W [d, E].
     pub(crate) fn new(x: &[f32], weight: &[f32], tokens: usize, experts: usize) -> Self {
         let width = weight.len() / experts;
+        let weight = Weight::new(weight, experts);
         let mut probabilities = Buffer::scratch(tokens * experts);
-        products::multiply_rows(
-            &mut probabilities,
-            Strided::new(x, tokens, width),
-            Strided::new(weight, width, experts),
-            Start::Zero,
-        );
-        let mut normalizers = vec![0.0; tokens];
-        probabilities
-            .par_chunks_mut(ROWS * experts)
-            .zip(normalizers.par_chunks_mut(ROWS))
-            .for_each(|(rows, normalizers)| {
-                softmax_rows(rows, normalizers, experts);
+        let (mut normalizers, mut best) = (vec![0.0; tokens], vec![0; tokens]);
+        x.chunks(ROWS * width)
+            .zip(probabilities.chunks_mut(ROWS * experts))
+            .zip(normalizers.chunks_mut(ROWS))
+            .zip(best.chunks_mut(ROWS))
+            .for_each_on_threads(|(((x, probabilities), normalizers), best)| {
+                let said = Said {
+                    probabilities,
+                    normalizers,
+                    best,
+                };
+                weight.softmax(x, said);
             });
         Self {
             probabilities,
             normalizers,
+            best,
             tokens,
+            experts,
+        }
+    }
+
+    /// One whose probabilities [N, E] are known, without its logits.
+    pub(crate) fn of_probabilities(probabilities: Buffer, experts: usize) -> Self {
+        let first_largest = |row: &[f32]| {
+            let mut best = 0;
+            for (expert, p) in row.iter().enumerate() {
+                if *p > row[best] {
+                    best = expert;
+                }
+            }
+            best as u32
+        };
+        let best: Vec<u32> = probabilities
+            .chunks_exact(experts)
+            .map(first_largest)
+            .collect();
+        Self {
+            normalizers: vec![0.0; best.len()],
+            tokens: best.len(),
+            probabilities,
+            best,
             experts,
         }
     }
@@ -164,11 +193,11 @@ impl Gate {
         let z_scale = 2.0 * z_slope / self.tokens.max(1) as f32;
         let mut gradients = Buffer::scratch(self.probabilities.len());
         gradients
-            .par_chunks_mut(ROWS * self.experts)
-            .zip(self.probabilities.par_chunks(ROWS * self.experts))
-            .zip(self.normalizers.par_chunks(ROWS))
+            .chunks_mut(ROWS * self.experts)
+            .zip(self.probabilities.chunks(ROWS * self.experts))
+            .zip(self.normalizers.chunks(ROWS))
             .enumerate()
-            .for_each(|(block, ((d_rows, rows), normalizers))| {
+            .for_each_on_threads(|(block, ((d_rows, rows), normalizers))| {
                 for (i, d_row) in d_rows.chunks_exact_mut(self.experts).enumerate() {
                     fill(block * ROWS + i, d_row);
                 }
@@ -193,12 +222,6 @@ vectorized! {
             for (sum, &value) in sums.iter_mut().zip(row) {
                 *sum += f64::from(value);
             }
-        }
-    }
-
-    fn softmax_rows(rows: &mut [f32], normalizers: &mut [f32], experts: usize) {
-        for (row, normalizer) in rows.chunks_exact_mut(experts).zip(normalizers) {
-            *normalizer = vectors::softmax(row);
         }
     }
 
