@@ -272,9 +272,11 @@ def measure(sizes):
     batches, steppers, times, loss = Batches(sizes, categories, ids), optimizers(model), [], None
     forward = model.represent if sizes.inference else model
     if sizes.compile:
-        forward = torch.compile(forward)
+        forward = torch.compile(forward, dynamic=True if sizes.ragged else None)
     lengths = len(batches.lengths or [0])  # batches after which the same lengths come again
-    for step in range(sizes.warmup + math.ceil(sizes.steps / lengths) * lengths):
+    # Sizes that are met for the first time are compiled then: before the steps that are timed.
+    warmup = max(sizes.warmup, lengths if sizes.compile else 0)
+    for step in range(warmup + math.ceil(sizes.steps / lengths) * lengths):
         batch = batches.next()
         started = time.perf_counter()
         if sizes.inference:
@@ -288,7 +290,7 @@ def measure(sizes):
             for stepper in steppers:
                 stepper.step()
             loss = total.item()
-        if step >= sizes.warmup:
+        if step >= warmup:
             times.append(time.perf_counter() - started)
     middle = statistics.fmean if sizes.ragged else statistics.median
     step_ms = middle(times) * 1e3
