@@ -2,6 +2,7 @@
 //! used again by later operations of the thread, so that a steady step neither clears nor maps pages.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
 
 use dfdx::shapes::Shape;
@@ -19,12 +20,18 @@ const LONG: usize = 1 << 16;
 const BLOCK: usize = 1 << 14;
 
 thread_local! {
-    static FREE: RefCell<Free> = const { RefCell::new(Free { buffers: Vec::new(), values: 0 }) };
+    static FREE: RefCell<Free> = const {
+        RefCell::new(Free {
+            buffers: BTreeMap::new(),
+            values: 0,
+        })
+    };
 }
 
+/// What a thread keeps for later: hundreds of buffers where batches differ in size.
 struct Free {
-    /// By length, shortest first.
-    buffers: Vec<Vec<f32>>,
+    /// By length; none of the lists is empty.
+    buffers: BTreeMap<usize, Vec<Vec<f32>>>,
     values: usize,
 }
 
@@ -32,14 +39,17 @@ impl Free {
     /// The shortest buffer of at least `length` values that is not much too long. Long ones may be much
     /// longer: where batches differ in size, a small one is worked on in the memory of a large one.
     fn take(&mut self, length: usize) -> Option<Vec<f32>> {
-        let place = self.buffers.partition_point(|buffer| buffer.len() < length);
         let factor = if length < LONG { 2 } else { 16 };
-        if self.buffers.get(place)?.len() > factor * length + 1024 {
+        let (&found, list) = self.buffers.range_mut(length..).next()?;
+        if found > factor * length + 1024 {
             return None;
         }
-        let buffer = self.buffers.remove(place);
-        self.values -= buffer.len();
-        Some(buffer)
+        let buffer = list.pop();
+        if list.is_empty() {
+            self.buffers.remove(&found);
+        }
+        self.values -= found;
+        buffer
     }
 
     fn put(&mut self, buffer: Vec<f32>) {
@@ -47,10 +57,7 @@ impl Free {
             return;
         }
         self.values += buffer.len();
-        let place = self
-            .buffers
-            .partition_point(|other| other.len() < buffer.len());
-        self.buffers.insert(place, buffer);
+        self.buffers.entry(buffer.len()).or_default().push(buffer);
     }
 }
 
@@ -174,7 +181,7 @@ mod tests {
     #[test]
     fn a_thread_keeps_a_limited_amount() {
         let mut free = Free {
-            buffers: Vec::new(),
+            buffers: BTreeMap::new(),
             values: KEPT - 10,
         };
         free.put(vec![0.0; 11]);

@@ -242,6 +242,18 @@ pub(crate) fn kept_blocks<'a>(
     }
 }
 
+/// A block's part of what is kept, or memory of its task, which `own` then holds.
+pub(crate) fn kept_or_own<'a>(
+    kept: Option<&'a mut [f32]>,
+    own: &'a mut Option<Buffer>,
+    length: usize,
+) -> &'a mut [f32] {
+    match kept {
+        Some(kept) => kept,
+        None => own.insert(Buffer::scratch(length)),
+    }
+}
+
 /// Splits a buffer of rows into the blocks' parts.
 pub(crate) fn split_blocks<'a>(
     mut values: &'a mut [f32],

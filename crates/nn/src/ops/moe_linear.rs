@@ -8,7 +8,7 @@ use super::buffers::Buffer;
 use super::gate::MoeOptions;
 use super::mixture::{
     ExpertsBackward, MoeOutput, add_expert_products, composed_mixture, fused_mixture, kept_blocks,
-    split_blocks,
+    kept_or_own, split_blocks,
 };
 use super::moe_ffn::select;
 use super::products::{Start, Strided, multiply_from};
@@ -83,8 +83,8 @@ pub(crate) fn fused<T: Tape<f32, Cpu>>(
             .zip(split_blocks(&mut rows, outputs, &blocks))
             .zip(kept_blocks(sorted.as_mut(), inputs, &blocks))
             .for_each_on_threads(|((block, out), kept)| {
-                let mut own = Buffer::scratch(kept.as_ref().map_or(block.rows * inputs, |_| 0));
-                let sorted = kept.unwrap_or(&mut own);
+                let mut own = None;
+                let sorted = kept_or_own(kept, &mut own, block.rows * inputs);
                 routing.gather(*block, x, sorted);
                 let w = Strided::new(
                     &values[block.expert * inputs * outputs..][..inputs * outputs],

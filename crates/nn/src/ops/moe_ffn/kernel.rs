@@ -9,7 +9,9 @@ use super::MoeWeights;
 use crate::device::Ghost;
 use crate::ops::buffers::Buffer;
 use crate::ops::gate::MoeOptions;
-use crate::ops::mixture::{ExpertsBackward, MoeOutput, fused_mixture, kept_blocks, split_blocks};
+use crate::ops::mixture::{
+    ExpertsBackward, MoeOutput, fused_mixture, kept_blocks, kept_or_own, split_blocks,
+};
 use crate::ops::products::{Start, Strided, add_rows_to, multiply_from, transpose};
 use crate::ops::routing::{Block, Routing};
 use crate::ops::vectors::{self, vectorized};
@@ -82,12 +84,9 @@ impl Experts {
             .zip(kept_blocks(hidden, inner, &blocks))
             .zip(split_blocks(&mut rows, width, &blocks))
             .for_each_on_threads(|(((block, sorted), hidden), out)| {
-                let own = |kept: &Option<&mut [f32]>, width: usize| {
-                    Buffer::scratch(kept.as_ref().map_or(block.rows * width, |_| 0))
-                };
-                let (mut own_sorted, mut own_hidden) = (own(&sorted, width), own(&hidden, inner));
-                let sorted = sorted.unwrap_or(&mut own_sorted);
-                let hidden = hidden.unwrap_or(&mut own_hidden);
+                let (mut own_sorted, mut own_hidden) = (None, None);
+                let sorted = kept_or_own(sorted, &mut own_sorted, block.rows * width);
+                let hidden = kept_or_own(hidden, &mut own_hidden, block.rows * inner);
                 routing.gather(*block, x, sorted);
                 let e = block.expert;
                 let x = Strided::new(sorted, block.rows, width);
