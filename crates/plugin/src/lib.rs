@@ -12,10 +12,12 @@ pub mod event;
 #[cfg(feature = "host")]
 pub mod host;
 mod json_place;
+pub mod listed;
 pub mod machine_memory;
 pub mod manifest;
 mod manifest_check;
 pub mod markdown_text;
+pub mod matrix_text;
 pub mod params;
 pub mod ports;
 pub mod request;

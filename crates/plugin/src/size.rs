@@ -59,6 +59,21 @@ pub fn parse_size(text: &str) -> Result<u64, SizeError> {
     }
 }
 
+/// `512 B`, `1.4 KiB`, `3.0 GiB`.
+pub fn size_text(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1023.95 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -89,6 +104,15 @@ mod tests {
         assert_eq!(parse_size("-1MiB"), Err(SizeError::NoNumber));
         assert_eq!(parse_size("0MiB"), Err(SizeError::Zero));
         assert_eq!(parse_size("9999999TiB"), Err(SizeError::TooLarge));
+    }
+
+    #[test]
+    fn sizes_are_written_in_the_unit_that_keeps_them_short() {
+        assert_eq!(size_text(1023), "1023 B");
+        assert_eq!(size_text(1024), "1.0 KiB");
+        assert_eq!(size_text(1536), "1.5 KiB");
+        assert_eq!(size_text(1024 * 1024 - 1), "1.0 MiB");
+        assert_eq!(size_text(u64::MAX), "16.0 EiB");
     }
 
     proptest! {

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use supermoe_channels::{Channel, ChannelKind, Dataset, Per};
+use supermoe_plugin::listed::first_of;
 
 /// The channels that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -133,21 +134,21 @@ impl ChannelFingerprint {
         Some(match (gone.is_empty(), new.is_empty()) {
             (true, true) => format!(
                 "it was trained with the aggregates in another order ({}; the dataset has {}): {advice}",
-                listed(&theirs),
-                listed(&ours)
+                first_of(&theirs, SHOWN),
+                first_of(&ours, SHOWN)
             ),
             (false, true) => format!(
                 "it was trained with the aggregates {}, which the dataset does not have: {advice}",
-                listed(&gone)
+                first_of(&gone, SHOWN)
             ),
             (true, false) => format!(
                 "it was trained without the aggregates {}, which the dataset has: {advice}",
-                listed(&new)
+                first_of(&new, SHOWN)
             ),
             (false, false) => format!(
                 "it was trained with the aggregates {}, and the dataset has {} instead: {advice}",
-                listed(&gone),
-                listed(&new)
+                first_of(&gone, SHOWN),
+                first_of(&new, SHOWN)
             ),
         })
     }
@@ -186,15 +187,8 @@ fn names(aggregates: &[AggregateEntry]) -> Vec<&str> {
     aggregates.iter().map(|one| one.name.as_str()).collect()
 }
 
-/// All of a few, the first of many.
-fn listed(names: &[impl AsRef<str>]) -> String {
-    const SHOWN: usize = 8;
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(AsRef::as_ref).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
+/// Names that a message lists.
+const SHOWN: usize = 8;
 
 fn values_digest(dataset: &Dataset, channel: &Channel) -> String {
     let Some(vocabulary) = dataset.vocabulary(&channel.name) else {

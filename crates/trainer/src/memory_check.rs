@@ -1,6 +1,7 @@
 //! Whether a model can be trained in the memory of a machine: asked before any of it is taken.
 
 use supermoe_plugin::machine_memory::memory_and_swap_bytes;
+use supermoe_plugin::size::size_text;
 
 use crate::error::TrainError;
 
@@ -36,24 +37,12 @@ impl ModelSize {
         };
         Err(TrainError::Memory {
             model: model.to_owned(),
-            needed: in_units(needed),
+            needed: size_text(needed),
             weights: self.weights,
-            tables: in_units(self.table_bytes),
-            machine: in_units(machine),
+            tables: size_text(self.table_bytes),
+            machine: size_text(machine),
         })
     }
-}
-
-/// `23.4 GiB`
-fn in_units(bytes: u64) -> String {
-    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-    let mut size = bytes as f64 / 1024.0;
-    let mut unit = 0;
-    while size >= 1000.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    format!("{size:.1} {}", UNITS[unit])
 }
 
 #[cfg(test)]
@@ -94,7 +83,5 @@ mod tests {
             table_bytes: u64::MAX,
         };
         assert_eq!(size.training_bytes(), u64::MAX);
-        assert_eq!(in_units(u64::MAX), "16.0 EiB");
-        assert_eq!(in_units(1536), "1.5 KiB");
     }
 }

@@ -15,13 +15,14 @@ pub struct Columns {
 }
 
 impl Columns {
-    /// An error names the column that is missing, the nearest that is there, and all there are.
-    /// Where a text file seems to be cut by another delimiter than it has, it says so.
+    /// As [`Columns::find`], for a text file: where it seems to be cut by another delimiter than it has, an error
+    /// says so.
     pub fn find_in_text(params: &Params, names: &[&str]) -> Result<Columns, String> {
         Columns::find(params, names)
             .map_err(|problem| other_delimiter(params, names).unwrap_or(problem))
     }
 
+    /// An error names the column that is missing, the nearest that is there, and all there are.
     pub fn find(params: &Params, names: &[&str]) -> Result<Columns, String> {
         let place = |name: &str| {
             let mut places = (0..names.len()).filter(|&i| names[i] == name);

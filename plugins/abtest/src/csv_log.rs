@@ -115,15 +115,12 @@ fn number(text: &str, column: &str, empty: Empty) -> Result<f64, String> {
     let value: f64 = text
         .parse()
         .map_err(|_| format!("column `{column}` is `{text}`; expected a number"))?;
-    match (
-        value.is_infinite(),
-        text.contains(['0', '1', '2', '3', '4', '5', '6', '7', '8', '9']),
-    ) {
-        (true, true) => Err(format!(
+    if value.is_infinite() && text.contains(|letter: char| letter.is_ascii_digit()) {
+        return Err(format!(
             "column `{column}` is {text}, which is beyond 64 bits; expected a smaller number"
-        )),
-        _ => finite(value, column),
+        ));
     }
+    finite(value, column)
 }
 
 fn malformed(place: &str, error: &csv::Error) -> AbtestError {

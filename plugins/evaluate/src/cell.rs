@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 use supermoe_channels::TaskKind;
+use supermoe_plugin::matrix_text::matrix_text;
 
 /// Scores and labels of one cell on the test split.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,19 +71,4 @@ impl TaskPredictions {
             .filter_map(|column| column.class.as_deref())
             .collect()
     }
-}
-
-/// `model=ple, seed=1`
-pub fn matrix_text(matrix: &IndexMap<String, Value>) -> String {
-    let values = matrix
-        .iter()
-        .map(|(axis, value)| format!("{axis}={}", plain(value)));
-    values.collect::<Vec<_>>().join(", ")
-}
-
-/// A matrix value as people write it: text without quotes.
-fn plain(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
 }

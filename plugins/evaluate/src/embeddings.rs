@@ -5,8 +5,8 @@ use std::path::Path;
 use indexmap::IndexMap;
 use serde_json::Value;
 use supermoe_channels::embedding_table::EmbeddingTable;
+use supermoe_plugin::matrix_text::matrix_text;
 
-use crate::cell::matrix_text;
 use crate::error::EvaluateError;
 
 /// One cell's embeddings.

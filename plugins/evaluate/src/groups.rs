@@ -3,8 +3,9 @@
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
+use supermoe_plugin::matrix_text::matrix_text;
 
-use crate::cell::{Source, matrix_text};
+use crate::cell::Source;
 use crate::report::Row;
 use crate::score::{Metric, Values};
 use crate::uncertainty::Interval;

@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use supermoe_channels::TaskKind;
 use supermoe_metrics::MetricError;
+use supermoe_plugin::matrix_text::matrix_text;
 
-use crate::cell::{Cell, Column, Source, TaskPredictions, matrix_text};
+use crate::cell::{Cell, Column, Source, TaskPredictions};
 use crate::comparable::check_comparable;
 use crate::curves::{Curves, curves};
 use crate::error::EvaluateError;

@@ -2,6 +2,8 @@
 
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
+use supermoe_plugin::listed::first_of;
+use supermoe_plugin::matrix_text::{matrix_text, value_text};
 use supermoe_trainer::choice::CandidateCell;
 
 use crate::error::SelectError;
@@ -29,7 +31,7 @@ pub fn is_asked_for(
         let Some(value) = matrix.get(axis) else {
             return Err(no_axis("where", axis, matrix));
         };
-        if value != wanted && text(value) != text(wanted) {
+        if value != wanted && value_text(value) != value_text(wanted) {
             return Ok(false);
         }
     }
@@ -77,17 +79,7 @@ fn no_axis(param: &'static str, axis: &str, matrix: &IndexMap<String, Value>) ->
 
 /// A cell in messages: `[model=ple, seed=1]`.
 pub fn name_of(matrix: &IndexMap<String, Value>) -> String {
-    let parts = matrix
-        .iter()
-        .map(|(axis, value)| format!("{axis}={}", text(value)));
-    format!("[{}]", parts.collect::<Vec<_>>().join(", "))
-}
-
-/// A value as people write it: text without quotes.
-fn text(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
+    format!("[{}]", matrix_text(matrix))
 }
 
 /// That no candidate has what is asked for, and which values there are.
@@ -96,18 +88,13 @@ pub fn none_has(only: &IndexMap<String, Value>, cells: &[&IndexMap<String, Value
         let values: IndexSet<String> = cells
             .iter()
             .filter_map(|cell| cell.get(axis))
-            .map(text)
+            .map(value_text)
             .collect();
-        let shown: Vec<&str> = values
-            .iter()
-            .take(MOST_VALUES)
-            .map(String::as_str)
-            .collect();
-        let more = match values.len().saturating_sub(MOST_VALUES) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        format!("the values of `{axis}` are {}{more}", shown.join(", "))
+        let values: Vec<String> = values.into_iter().collect();
+        format!(
+            "the values of `{axis}` are {}",
+            first_of(&values, MOST_VALUES)
+        )
     };
     let known: Vec<String> = only.keys().map(of_axis).collect();
     SelectError::Param {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
+use supermoe_plugin::size::size_text;
 use supermoe_store::{GcMode, GcOptions, GcReport, RunId};
 
 use crate::commands::block_on;
@@ -128,7 +129,7 @@ fn text(report: &GcReport, removed: bool, kept_runs: usize, screen: &Screen) -> 
             usize::try_from(report.kept_objects).unwrap_or(usize::MAX),
             "object"
         ),
-        quantity::bytes(report.kept_bytes)
+        size_text(report.kept_bytes)
     );
     if parts.is_empty() {
         return format!("nothing to remove; {kept}\n");
@@ -137,7 +138,7 @@ fn text(report: &GcReport, removed: bool, kept_runs: usize, screen: &Screen) -> 
     let mut text = format!(
         "{} {}: {}\n{kept}\n",
         screen.bold(verb),
-        quantity::bytes(report.removed_bytes),
+        size_text(report.removed_bytes),
         parts.join(", ")
     );
     if !removed {

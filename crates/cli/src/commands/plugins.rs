@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use supermoe_plugin::catalog::{Catalog, PluginEntry};
 use supermoe_plugin::manifest::Manifest;
+use supermoe_plugin::size::size_text;
 
 use crate::failure::{Failure, Problem};
 use crate::output;
@@ -284,7 +285,7 @@ fn facts(manifest: &Manifest) -> String {
                 .cpus
                 .map(|cpus| quantity::counted(cpus as usize, "core")),
         );
-        parts.extend(resources.memory.map(quantity::bytes));
+        parts.extend(resources.memory.map(size_text));
         parts.extend(
             resources
                 .gpus

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use clap::Args;
 use supermoe_engine::{RunRecord, StageRecord, StageState};
+use supermoe_plugin::size::size_text;
 
 use crate::commands::block_on;
 use crate::commands::runs::{counts_text, outcome_text};
@@ -121,10 +122,7 @@ fn row(stage: &StageRecord, screen: &Screen) -> Vec<String> {
         (StageState::Ran | StageState::Failed, Some(seconds)) => quantity::seconds(seconds),
         _ => String::new(),
     };
-    let memory = stage
-        .peak_memory_bytes
-        .map(quantity::bytes)
-        .unwrap_or_default();
+    let memory = stage.peak_memory_bytes.map(size_text).unwrap_or_default();
     let why = match (&stage.error, &stage.reason) {
         (Some(error), _) => one_line(error.message.lines().next().unwrap_or_default()),
         (None, Some(reason)) => one_line(&reason.to_string()),

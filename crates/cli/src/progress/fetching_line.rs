@@ -1,6 +1,7 @@
 //! The line that says what is fetched before stages run.
 
 use std::path::Path;
+use supermoe_plugin::size::size_text;
 
 use crate::quantity;
 
@@ -10,7 +11,7 @@ pub fn fetching_line(url: &Path, objects: u64, bytes: Option<u64>) -> String {
     let mut text = format!("fetching {}  ", url.display());
     text.push_str(&quantity::counted(count, "object"));
     if let Some(bytes) = bytes {
-        text.push_str(&format!(", {}", quantity::bytes(bytes)));
+        text.push_str(&format!(", {}", size_text(bytes)));
     }
     text
 }

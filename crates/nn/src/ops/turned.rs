@@ -6,15 +6,6 @@ use super::lanes::{LANES, Lanes, Line};
 /// Rows of the other side worked on at once: accumulators that fit the registers.
 pub(crate) const TILE: usize = 8;
 
-/// The first `length` lines of a memory that grows where it is shorter.
-#[inline(always)]
-pub(crate) fn fit(memory: &mut Vec<Line>, length: usize) -> &mut [Line] {
-    if memory.len() < length {
-        memory.resize(length, Line::ZERO);
-    }
-    &mut memory[..length]
-}
-
 /// Column c of sixteen rows goes to `columns[c]`, the rows in lanes; `line(row, i)` is line i of a row.
 #[inline(always)]
 pub(crate) fn turn<L: Lanes>(columns: &mut [Line], line: impl Fn(usize, usize) -> L) {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::reading::follow;
+use crate::listed::first_of;
 
 /// Longer values are cut in messages.
 const SHOWN_CHARACTERS: usize = 60;
@@ -250,11 +251,7 @@ pub fn plain(value: &Value) -> String {
 
 pub fn list(words: &[&str]) -> String {
     const SHOWN: usize = 12;
-    let mut text = words[..words.len().min(SHOWN)].join(", ");
-    if words.len() > SHOWN {
-        text.push_str(&format!(" and {} more", words.len() - SHOWN));
-    }
-    text
+    first_of(words, SHOWN)
 }
 
 /// The member of a branch that has to have one value.

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use serde_json::Value;
-
+use crate::listed::first_of;
+use crate::matrix_text::matrix_text;
 use crate::ports::PortType;
 use crate::request::{InputArtifact, Request};
 
@@ -67,14 +67,9 @@ fn replaced(message: &str, path: &str, name: &str) -> String {
 impl InputArtifact {
     /// ``the input `predictions` (model=ple, seed=1)``
     fn name(&self, port: &str) -> String {
-        let values = self.matrix.iter().map(|(axis, value)| match value {
-            Value::String(text) => format!("{axis}={text}"),
-            other => format!("{axis}={other}"),
-        });
-        let values: Vec<String> = values.collect();
-        match values.is_empty() {
-            true => format!("the input `{port}`"),
-            false => format!("the input `{port}` ({})", values.join(", ")),
+        match matrix_text(&self.matrix) {
+            values if values.is_empty() => format!("the input `{port}`"),
+            values => format!("the input `{port}` ({values})"),
         }
     }
 
@@ -89,16 +84,15 @@ impl InputArtifact {
         let names = names_in(&self.path)?;
         let missing = told.into_iter().find(|name| !names.contains(**name))?;
         let kind = self.port_type.name();
-        let alike = PortType::ALL.into_iter().find(|other| {
+        let is_whole = |other: &PortType| {
             let files = other.files();
             !files.is_empty() && files.iter().all(|name| names.contains(*name))
-        });
-        let found = match alike {
-            Some(PortType::Encoder | PortType::Model) => {
-                " (it looks like an encoder or a model)".to_owned()
-            }
-            Some(other) => format!(" (it looks like a {other})").replace(" a e", " an e"),
-            None => String::new(),
+        };
+        let alike = PortType::ALL.into_iter().filter(is_whole);
+        let alike: Vec<String> = alike.map(|other| format!("`{}`", other.name())).collect();
+        let found = match alike.is_empty() {
+            true => String::new(),
+            false => format!(" (it looks like the type {})", alike.join(" or ")),
         };
         Some(format!(
             "{} holds no {kind}: there is no {missing} in it, but {}{found}. Give `{port}` an \
@@ -116,17 +110,15 @@ fn names_in(folder: &Path) -> Option<BTreeSet<String>> {
 }
 
 fn listed(names: &BTreeSet<String>) -> String {
-    let shown: Vec<&str> = names.iter().take(SHOWN_NAMES).map(String::as_str).collect();
-    match (names.len(), names.len().saturating_sub(SHOWN_NAMES)) {
-        (0, _) => "nothing".to_owned(),
-        (_, 0) => shown.join(", "),
-        (_, more) => format!("{} and {more} more", shown.join(", ")),
+    match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => first_of(&names.iter().collect::<Vec<_>>(), SHOWN_NAMES),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -178,7 +170,9 @@ mod tests {
             fs::write(folder.path().join(name), "{}").unwrap();
         }
         assert!(
-            told().contains("but samples, schema.json, steps (it looks like a dataset). Give"),
+            told().contains(
+                "but samples, schema.json, steps (it looks like the type `dataset`). Give"
+            ),
             "{}",
             told()
         );

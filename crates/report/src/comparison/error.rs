@@ -1,5 +1,6 @@
 //! Why there is no comparison, and what to do about it.
 
+use supermoe_plugin::listed::first_of;
 use supermoe_plugin::params::nearest;
 
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -157,13 +158,6 @@ fn one_of(what: &str, wrong: &str, known: &[String]) -> String {
 
 fn listed(names: &[String]) -> String {
     const MOST: usize = 20;
-    let shown: Vec<String> = names
-        .iter()
-        .take(MOST)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    match names.len().saturating_sub(MOST) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    first_of(&quoted, MOST)
 }

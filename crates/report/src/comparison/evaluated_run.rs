@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 
 use supermoe_engine::{RunRecord, StageRecord};
+use supermoe_plugin::matrix_text::matrix_text;
 use supermoe_store::{RunId, StageKey, Store};
 
-use crate::content::{EvaluatedCell, Evaluation, Found, Problem, matrix_text, read_evaluations};
+use crate::content::{EvaluatedCell, Evaluation, Found, Problem, read_evaluations};
 
 /// What a run evaluated.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use supermoe_plugin::matrix_text::matrix_text;
 
 use crate::content::certainty::{Comparisons, EvaluatedInterval, Segmentation, Uncertainty};
 use crate::content::experiment::Experiment;
@@ -169,15 +170,6 @@ impl EvaluatedGroup {
     pub(crate) fn metric(&self, task: &str, metric: &str) -> Option<Summary> {
         self.tasks.get(task)?.get(metric).copied().flatten()
     }
-}
-
-/// `model=ple, seed=1`
-pub(crate) fn matrix_text(matrix: &IndexMap<String, Value>) -> String {
-    let values = matrix.iter().map(|(axis, value)| match value {
-        Value::String(text) => format!("{axis}={text}"),
-        other => format!("{axis}={other}"),
-    });
-    values.collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn row_name(source: &str, matrix: &IndexMap<String, Value>) -> String {

@@ -14,10 +14,10 @@ pub use certainty::{
     Segmentation, Uncertainty,
 };
 pub use data_card::{DataCard, DataChannel, DataSplit, DataTask, Lengths};
+pub(crate) use evaluation::Metrics;
 pub use evaluation::{
     Curve, EvaluatedCell, EvaluatedGroup, EvaluatedTask, Evaluation, Summary, TaskKind,
 };
-pub(crate) use evaluation::{Metrics, matrix_text};
 pub use experiment::{
     Bounds, Estimate, Experiment, ExperimentBucket, ExperimentMetric, Lift, SampleRatio,
 };

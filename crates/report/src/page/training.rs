@@ -2,9 +2,10 @@
 
 use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
+use supermoe_plugin::matrix_text::matrix_text;
 
 use crate::chart::line_chart::{Extent, HUES, Legend, Line, LineChart, Reference, Stroke, legend};
-use crate::content::{Found, Report, Training, matrix_text};
+use crate::content::{Found, Report, Training};
 use crate::page::html::Html;
 use crate::page::table::{Cell, Table};
 use crate::page::{Fold, close_fold, cut_note, nothing, open_fold};

@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 use supermoe_metrics::{Placements, holm, percentile_p_value};
+use supermoe_plugin::matrix_text::matrix_text;
 
-use crate::cell::{Source, matrix_text};
+use crate::cell::Source;
 use crate::error::EvaluateError;
 use crate::groups::Group;
 use crate::score::Metric;

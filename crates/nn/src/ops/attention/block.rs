@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::ops::lanes::{LANES, Lanes, Line, OnLanes};
-use crate::ops::turned::{TILE, fit, scores, turn};
+use crate::ops::turned::{TILE, scores, turn};
 
 /// Memory of one sequence: rows by head, steps padded to a multiple of [`LANES`], columns of a head to lines.
 /// Rows are copied out of their matrix and back one after the other, all heads at once, as they stand in
@@ -249,6 +249,15 @@ fn score_gradients<L: Lanes>(
     }
     weights[steps..].fill(Line::ZERO);
     d_weights[steps..].fill(Line::ZERO);
+}
+
+/// The first `length` lines of a memory that grows where it is shorter.
+#[inline(always)]
+fn fit(memory: &mut Vec<Line>, length: usize) -> &mut [Line] {
+    if memory.len() < length {
+        memory.resize(length, Line::ZERO);
+    }
+    &mut memory[..length]
 }
 
 /// Rows by head of several matrices; those after the last are zero.

@@ -1,19 +1,17 @@
 //! Threads that share the work of one operation after the other.
 //!
 //! A training step is some hundred operations of ten to a thousand microseconds. To wake a thread that sleeps
-//! takes tens of them, so threads that have no work look for some for [`PATIENCE`] before they sleep, and
+//! takes tens of them, so threads that have no work look for some for a while before they sleep, and
 //! the thread that calls an operation never waits for one that has not woken: it does the work by itself.
 
-use std::any::Any;
-use std::cell::{RefCell, UnsafeCell};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, Thread};
-use std::time::{Duration, Instant};
+mod crew;
 
-/// How long a thread looks for work before it sleeps: longer than most gaps between operations.
-const PATIENCE: Duration = Duration::from_micros(200);
+use std::cell::RefCell;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::thread;
+
+use self::crew::Crew;
 
 thread_local! {
     static CREW: RefCell<Option<Arc<Crew>>> = const { RefCell::new(None) };
@@ -24,10 +22,7 @@ thread_local! {
 ///
 /// Errors if the system has no more threads.
 pub fn run<R: Send>(count: usize, work: impl FnOnce() -> R + Send) -> std::io::Result<R> {
-    let crew = Arc::new(Crew {
-        count: count.max(1),
-        ..Crew::default()
-    });
+    let crew = Arc::new(Crew::new(count.max(1)));
     thread::scope(|scope| {
         let end = EndOnDrop(&crew);
         for number in 1..count {
@@ -67,7 +62,7 @@ pub trait OnThreads: Iterator<Item: Send> + Sized {
         work: impl Fn(&mut S, Self::Item) + Sync,
     ) {
         match CREW.with_borrow(Option::clone) {
-            Some(crew) => crew.share_out(split(self.collect(), crew.count), &state, &work),
+            Some(crew) => crew.share_out(split(self.collect(), crew.count()), &state, &work),
             None => {
                 let mut state = state();
                 self.for_each(|item| work(&mut state, item));
@@ -84,7 +79,7 @@ pub trait OnThreads: Iterator<Item: Send> + Sized {
     ) {
         match CREW.with_borrow(Option::clone) {
             Some(crew) => {
-                let parts = deal(self.collect(), crew.count, cost);
+                let parts = deal(self.collect(), crew.count(), cost);
                 crew.share_out(parts, &|| (), &|(), item| work(item));
             }
             None => self.for_each(work),
@@ -118,199 +113,22 @@ fn deal<T>(mut items: Vec<T>, parts: usize, cost: impl Fn(&T) -> usize) -> Vec<V
     dealt.into_iter().map(|(_, part)| part).collect()
 }
 
-/// A call that is open to be joined.
-const OPEN: u64 = 1;
-/// One thread that has joined it; their number stands above [`OPEN`].
-const JOINED: u64 = 2;
-/// The number of the call stands above that of the threads.
-const CALL: u64 = 1 << 20;
-
-/// The threads and the call that they work on.
-#[derive(Default)]
-struct Crew {
-    /// Number of the threads.
-    count: usize,
-    /// Number of the call, of the threads that have joined it, and whether more may.
-    state: AtomicU64,
-    /// What is called. Written by the thread that holds `busy` while no call is open and nobody has joined
-    /// one; read by threads that have joined.
-    share: Share,
-    /// One call at a time.
-    busy: AtomicBool,
-    sleepers: Mutex<Vec<Thread>>,
-    /// Threads that sleep, or are about to.
-    asleep: AtomicU64,
-    ended: AtomicBool,
-    /// The first panic of a thread that had joined.
-    panic: Mutex<Option<Box<dyn Any + Send>>>,
-}
-
-#[derive(Default)]
-struct Share(UnsafeCell<Option<&'static (dyn Fn(usize) + Sync)>>);
-
-// SAFETY: access follows the rules of `Crew::share`, which `state` and `busy` order.
-unsafe impl Sync for Share {}
-
-impl Crew {
-    /// Runs `work` on all items of the parts; thread i begins with part i and then helps the others, from the
-    /// ends of theirs.
-    fn share_out<T: Send, S>(
-        &self,
-        parts: Vec<Vec<T>>,
-        state: &(impl Fn() -> S + Sync),
-        work: &(impl Fn(&mut S, T) + Sync),
-    ) {
-        let several = parts.iter().map(Vec::len).sum::<usize>() > 1;
-        let parts: Vec<_> = parts
-            .into_iter()
-            .map(|part| Mutex::new(part.into_iter()))
-            .collect();
-        let share = |thread: usize| {
-            let own = std::iter::from_fn(|| lock(&parts[thread]).next());
-            let others = (1..parts.len()).map(|i| &parts[(thread + i) % parts.len()]);
-            let others = others.flat_map(|part| std::iter::from_fn(|| lock(part).next_back()));
-            let mut items = own.chain(others);
-            let Some(first) = items.next() else { return };
-            let mut state = state();
-            work(&mut state, first);
-            items.for_each(|item| work(&mut state, item));
-        };
-        if several {
-            self.call(&share);
-        } else {
-            share(0);
-        }
-    }
-
-    /// Runs `share` with a thread's number on this thread, which is number 0, and on those that come in time;
-    /// it shall end when there is no work left.
-    fn call(&self, share: &(dyn Fn(usize) + Sync)) {
-        if self.busy.swap(true, Ordering::Acquire) {
-            return share(0);
-        }
-        // SAFETY: only the lifetime changes. Threads read it between joining and leaving; this function
-        // returns, also when `share` panics, only once the call is closed and all have left.
-        let forever = unsafe {
-            std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(share)
-        };
-        // SAFETY: this thread holds `busy`, no call is open and nobody has joined one: nobody reads it.
-        unsafe { *self.share.0.get() = Some(forever) };
-        let number = self.state.load(Ordering::Relaxed) / CALL + 1;
-        self.state.store(number * CALL + OPEN, Ordering::SeqCst);
-        if self.asleep.load(Ordering::SeqCst) > 0 {
-            self.wake();
-        }
-        let own = catch_unwind(AssertUnwindSafe(|| share(0)));
-        self.state.fetch_and(!OPEN, Ordering::AcqRel);
-        let mut looks = 0u32;
-        while self.state.load(Ordering::Acquire) % CALL >= JOINED {
-            looks += 1;
-            if looks.is_multiple_of(1024) {
-                thread::yield_now(); // the others may need this core
-            } else {
-                std::hint::spin_loop();
-            }
-        }
-        let others = lock(&self.panic).take();
-        self.busy.store(false, Ordering::Release);
-        if let Some(panic) = own.err().or(others) {
-            resume_unwind(panic);
-        }
-    }
-
-    /// Joins calls until the crew ends.
-    fn serve(&self, number: usize) {
-        let mut joined = 0;
-        let mut idle_since = None;
-        let mut looks = 0u32;
-        while !self.ended.load(Ordering::SeqCst) {
-            if self.join_call(number, &mut joined) {
-                idle_since = None;
-                looks = 0;
-                continue;
-            }
-            looks += 1;
-            if !looks.is_multiple_of(64) {
-                std::hint::spin_loop();
-                continue;
-            }
-            let since = *idle_since.get_or_insert_with(Instant::now);
-            if since.elapsed() > PATIENCE {
-                self.sleep(joined);
-                idle_since = None;
-            }
-        }
-    }
-
-    /// Works on the open call as thread `number`, unless it has `joined` that one already.
-    fn join_call(&self, number: usize, joined: &mut u64) -> bool {
-        let state = self.state.load(Ordering::Acquire);
-        if !is_new(state, *joined) {
-            return false;
-        }
-        let join =
-            self.state
-                .compare_exchange(state, state + JOINED, Ordering::AcqRel, Ordering::Acquire);
-        if join.is_err() {
-            return false;
-        }
-        *joined = state / CALL;
-        // SAFETY: this thread has joined the call: it is not written until it has left.
-        let share = unsafe { *self.share.0.get() };
-        if let Some(share) = share
-            && let Err(panic) = catch_unwind(AssertUnwindSafe(|| share(number)))
-        {
-            lock(&self.panic).get_or_insert(panic);
-        }
-        self.state.fetch_sub(JOINED, Ordering::Release);
-        true
-    }
-
-    /// Sleeps until there may be a call that is not the one of this number, or the crew ends.
-    fn sleep(&self, joined: u64) {
-        // A caller opens its call and then looks for sleepers; this thread does both the other way round.
-        self.asleep.fetch_add(1, Ordering::SeqCst);
-        let is_over = self.ended.load(Ordering::SeqCst);
-        if !is_over && !is_new(self.state.load(Ordering::SeqCst), joined) {
-            thread::park();
-        }
-        self.asleep.fetch_sub(1, Ordering::SeqCst);
-    }
-
-    fn wake(&self) {
-        for sleeper in lock(&self.sleepers).iter() {
-            sleeper.unpark();
-        }
-    }
-
-    fn add_sleeper(&self, thread: Thread) {
-        lock(&self.sleepers).push(thread);
-    }
-}
-
-fn is_new(state: u64, joined: u64) -> bool {
-    state & OPEN != 0 && state / CALL != joined
-}
-
-/// Nothing that is locked here is left half changed by a panic.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Ends a crew however its work ends.
 struct EndOnDrop<'a>(&'a Crew);
 
 impl Drop for EndOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.ended.store(true, Ordering::SeqCst);
-        self.0.wake();
+        self.0.end();
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Barrier;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Barrier, Mutex};
 
+    use super::crew::PATIENCE;
     use super::*;
 
     /// Adds 1 to every value, in as many calls as there are rounds.
@@ -380,7 +198,7 @@ mod tests {
                     assert_eq!(thread::current().id(), own);
                     *value += 1;
                 });
-                lock(&sums).push(values.iter().sum::<i32>());
+                sums.lock().unwrap().push(values.iter().sum::<i32>());
             });
         })
         .unwrap();
