@@ -3,6 +3,7 @@
 mod abtest;
 mod arguments;
 mod bad_workflows;
+mod baselines;
 mod caching;
 mod check;
 mod choosing;
@@ -29,6 +30,8 @@ mod models;
 mod plan;
 mod plugins;
 mod pretraining;
+#[path = "../python.rs"]
+mod python;
 mod report;
 mod run;
 mod s3;

@@ -54,7 +54,7 @@ fn project() -> Project {
 }
 
 #[test]
-fn one_line_swaps_the_models_and_one_table_compares_them() {
+fn one_line_swaps_the_models_and_two_stores_hold_the_same() {
     let project = project();
     project.ok(&["run", "workflows/tiny.yaml"]);
     let stages = project.latest()["stages"].clone();
@@ -78,6 +78,15 @@ fn one_line_swaps_the_models_and_one_table_compares_them() {
         states.iter().all(|state| state.ends_with("cached")),
         "{states:?}"
     );
+
+    let again = self::project();
+    again.ok(&["run", "workflows/tiny.yaml"]);
+    let digests = learning::digests(&project.latest());
+    for model in MODELS {
+        let output = format!("finetune[model={model}].predictions");
+        assert!(digests.contains_key(&output), "{output}: {digests:?}");
+    }
+    assert_eq!(learning::digests(&again.latest()), digests);
 }
 
 #[test]

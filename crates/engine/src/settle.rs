@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use supermoe_plugin::size::size_text;
 use supermoe_store::{HitState, StageKey};
 use supermoe_workflow::{Cell, CellId};
 
@@ -227,9 +228,9 @@ impl Dispatch<'_> {
         }
         if demand.memory_bytes > slots.memory_bytes {
             return Some(format!(
-                "it asks for {:.1} GiB of memory and this run has {:.1} GiB",
-                gibibytes(demand.memory_bytes),
-                gibibytes(slots.memory_bytes)
+                "it asks for {} of memory and this run has {}",
+                size_text(demand.memory_bytes),
+                size_text(slots.memory_bytes)
             ));
         }
         None
@@ -313,8 +314,4 @@ impl Dispatch<'_> {
         self.store
             .remember_latest(&identity(self.workflow, self.workflow.cell(cell)), key);
     }
-}
-
-fn gibibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1_u32 << 30)
 }

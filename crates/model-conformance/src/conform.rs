@@ -1,22 +1,26 @@
 //! The suite.
 
-use serde_json::{Map, json};
-use supermoe_channels::Dataset;
+use serde_json::{Map, Value, json};
+use supermoe_channels::{ChannelKind, Dataset};
 use supermoe_trainer::{Pretraining, TrainError};
 
-use crate::stage::{Listener, ModelUnderTest, Stage, on_threads, with};
+use crate::stage::{Listener, ModelUnderTest, Stage, on_threads, tensors, with};
 use crate::tiny_retail;
 
+/// The middle one of the numbers of channels in docs/benchmarks.md.
+const CHANNELS: usize = 103;
+
 /// Panics, with the name of what does not hold, unless the model is built from its defaults, learns, is
-/// resumed to the same bytes, does not depend on threads, serves `predict` and `export`, and goes on from an
-/// encoder of other codes or says why it cannot.
+/// resumed to the same bytes, does not depend on threads, takes many channels of any kinds and any weighting of
+/// tasks, serves `predict` and `export`, and goes on from an encoder of other codes or says why it cannot.
 pub fn conform(model: &ModelUnderTest) {
     params_are_known(model);
     learns(model);
     is_resumed_to_the_same_bytes(model);
     does_not_depend_on_threads(model);
     depends_on_the_seed(model);
-    takes_any_kind_of_channel(model);
+    takes_many_channels_of_any_kinds(model);
+    learns_with_any_weighting(model);
     serves_what_was_trained(model);
     goes_on_with_new_codes(model);
     if model.factory.pretraining == Pretraining::None {
@@ -168,19 +172,76 @@ fn depends_on_the_seed(model: &ModelUnderTest) {
     assert_ne!(run(1), run(2), "two seeds");
 }
 
-fn takes_any_kind_of_channel(model: &ModelUnderTest) {
-    for kept in [&["product", "country"][..], &["amount", "recency"]] {
-        let dataset = tiny_retail::dataset_of(40, |name| kept.contains(&name));
+/// Two steps on every mixture of kinds out of `CHANNELS` channels; every code has an embedding.
+fn takes_many_channels_of_any_kinds(model: &ModelUnderTest) {
+    for kinds in mixtures_of_kinds() {
+        let dataset = tiny_retail::dataset_of_channel_kinds(20, CHANNELS, &kinds);
         let stage = model.stage();
         let mut listener = Listener::default();
         if model.factory.pretraining != Pretraining::None {
-            let predict = with(model.pretrain_params(), "predict", json!([kept[0]]));
-            stage.pretrain(&dataset, &predict, &mut listener).unwrap();
+            let told = kinds.iter().map(|kind| match kind {
+                ChannelKind::Id => "product",
+                ChannelKind::Category => "country",
+                ChannelKind::Dense => "amount",
+            });
+            let params = with(model.pretrain_params(), "max_steps", 2);
+            let params = with(params, "predict", told.collect::<Vec<_>>());
+            stage.pretrain(&dataset, &params, &mut listener).unwrap();
         }
-        let params = model.finetune_params();
+        let params = with(model.finetune_params(), "max_steps", 2);
         stage
             .finetune(&dataset, &params, None, &mut listener)
             .unwrap();
+        let weights = tensors(&stage.path("model/weights.safetensors"));
+        for channel in dataset.schema().code_channels() {
+            let name = format!(".table.{}", dataset.schema().channels[channel].name);
+            let has_table = weights.keys().any(|tensor| tensor.ends_with(&name));
+            assert!(has_table, "no `…{name}` with the kinds {kinds:?}");
+        }
+    }
+}
+
+fn mixtures_of_kinds() -> impl Iterator<Item = Vec<ChannelKind>> {
+    let kinds = [ChannelKind::Id, ChannelKind::Category, ChannelKind::Dense];
+    (1..1 << kinds.len()).map(move |mixture: usize| {
+        let places = 0..kinds.len();
+        let taken = places.filter(|place| mixture & (1 << place) != 0);
+        taken.map(|place| kinds[place]).collect()
+    })
+}
+
+/// Each weighting of the tasks of `finetune` does something, and tells of what it moves.
+fn learns_with_any_weighting(model: &ModelUnderTest) {
+    let dataset = tiny_retail::dataset(20);
+    let run = |weighting: Value| {
+        let stage = model.stage();
+        let params = with(model.finetune_params(), "max_steps", 6);
+        let params = with(params, "weighting", weighting);
+        stage
+            .finetune(&dataset, &params, None, &mut Listener::default())
+            .unwrap();
+        let weights = stage.digests()["model/weights.safetensors"].clone();
+        (weights, stage)
+    };
+    let (equal, _) = run(json!("equal"));
+    // What is told, and what it would be if nothing were weighted.
+    let lambda = Some(("train/buys/lambda", 1.0));
+    let conflicts = Some(("train/gradient_conflicts", 0.0));
+    for (weighting, told) in [
+        (json!({ "fixed": { "buys": 2, "returns": 0.5 } }), None),
+        (json!("uncertainty"), lambda),
+        (json!({ "gradnorm": { "interval": 2 } }), lambda),
+        (json!({ "dwa": { "window": 1 } }), lambda),
+        (json!("pcgrad"), conflicts),
+        (json!({ "bilevel_auc": { "interval": 2 } }), lambda),
+    ] {
+        let (weights, stage) = run(weighting.clone());
+        assert_ne!(weights, equal, "{weighting} learns as `equal` does");
+        if let Some((name, rest)) = told {
+            let values = stage.curve(name);
+            let moves = values.iter().any(|value| *value != rest);
+            assert!(moves, "{weighting}: {name} is {values:?}");
+        }
     }
 }
 

@@ -22,5 +22,5 @@ mod stage;
 pub mod tiny_retail;
 
 pub use conform::conform;
-pub use order::order_matters;
+pub use order::{TimesNoticed, order_matters, times_noticed};
 pub use stage::{Listener, ModelUnderTest, Prediction, Stage, on_threads, tensors, with};

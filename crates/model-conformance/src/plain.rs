@@ -2,19 +2,28 @@
 //! model's forward pass to its definition.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
+use safetensors::SafeTensors;
 use serde_json::{Map, Value};
-use supermoe_channels::{Dataset, DenseSource, Per, SampleId, Schema, Task};
+use supermoe_channels::{Dataset, DenseSource, Per, SampleId, Schema, Split, Task};
 use supermoe_nn::tables::RowOptimizer;
 use supermoe_nn::{Cpu, read};
 use supermoe_trainer::{InputLayout, InputShape, ModelFactory, Network, Representation};
+
+use crate::stage::{Listener, ModelUnderTest, with};
+use crate::tiny_retail;
 
 /// A model with weights that its seed gives, built for some tasks, and the same weights in f64.
 pub struct PlainModel {
     network: Network<Cpu>,
     layout: InputLayout,
-    weights: BTreeMap<String, Weights>,
+    weights: PlainWeights,
 }
+
+/// The weights of a model in f64, by their names.
+pub struct PlainWeights(BTreeMap<String, Weights>);
 
 struct Weights {
     columns: usize,
@@ -79,14 +88,36 @@ impl PlainModel {
         self.weights = weights_of(&self.network);
     }
 
-    fn weights(&self, name: &str) -> &Weights {
-        let weights = self.weights.get(name);
+    pub fn weights(&self) -> &PlainWeights {
+        &self.weights
+    }
+}
+
+impl PlainWeights {
+    /// Of a file of weights that a job has written.
+    pub fn read(path: &Path) -> PlainWeights {
+        let bytes = fs::read(path).unwrap();
+        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let tensors = file.iter().map(|(name, view)| {
+            let (values, _) = view.data().as_chunks::<4>();
+            let values = values.iter().map(|bytes| f32::from_le_bytes(*bytes).into());
+            let weights = Weights {
+                columns: view.shape().last().copied().unwrap_or(1),
+                values: values.collect(),
+            };
+            (name.to_owned(), weights)
+        });
+        PlainWeights(tensors.collect())
+    }
+
+    fn of(&self, name: &str) -> &Weights {
+        let weights = self.0.get(name);
         weights.unwrap_or_else(|| panic!("there is no parameter {name}"))
     }
 
     /// x W of `{name}.weight`.
     pub fn product(&self, name: &str, x: &[f64]) -> Vec<f64> {
-        let Weights { columns, values } = self.weights(&format!("{name}.weight"));
+        let Weights { columns, values } = self.of(&format!("{name}.weight"));
         assert_eq!(x.len() * columns, values.len(), "{name} fits its input");
         let column = |c: usize| {
             let terms = x.iter().enumerate();
@@ -95,18 +126,19 @@ impl PlainModel {
         (0..*columns).map(column).collect()
     }
 
+    /// x W + b of `{name}.weight` and `{name}.bias`.
+    pub fn linear(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        let bias = &self.of(&format!("{name}.bias")).values;
+        let product = self.product(name, x);
+        product.iter().zip(bias).map(|(y, b)| y + b).collect()
+    }
+
     /// Linear layers `{name}.0`, `{name}.1`, ... with a ReLU after each.
     pub fn mlp(&self, name: &str, layers: usize, x: &[f64]) -> Vec<f64> {
         let mut x = x.to_vec();
         for layer in 0..layers {
-            let name = format!("{name}.{layer}");
-            let bias = &self.weights(&format!("{name}.bias")).values;
-            let product = self.product(&name, &x);
-            x = product
-                .iter()
-                .zip(bias)
-                .map(|(y, b)| (y + b).max(0.0))
-                .collect();
+            let y = self.linear(&format!("{name}.{layer}"), &x);
+            x = y.iter().map(|y| y.max(0.0)).collect();
         }
         x
     }
@@ -137,7 +169,7 @@ impl PlainModel {
         let (mut of_events, mut of_sample) = (Vec::new(), Vec::new());
         for (index, channel) in schema.code_channels().into_iter().enumerate() {
             let channel = &schema.channels[channel];
-            let table = self.weights(&format!("features.table.{}", channel.name));
+            let table = self.of(&format!("features.table.{}", channel.name));
             let embedding = |row: usize| {
                 let code = batch.codes[index][row] as usize;
                 &table.values[code * table.columns..][..table.columns]
@@ -182,7 +214,7 @@ fn is_of_steps(schema: &Schema, column: usize) -> bool {
     }
 }
 
-fn weights_of(network: &Network<Cpu>) -> BTreeMap<String, Weights> {
+fn weights_of(network: &Network<Cpu>) -> PlainWeights {
     let mut weights = BTreeMap::new();
     let wide = |values: &[f32]| values.iter().map(|&value| f64::from(value)).collect();
     for parameter in network.parameters().iter() {
@@ -199,7 +231,37 @@ fn weights_of(network: &Network<Cpu>) -> BTreeMap<String, Weights> {
         };
         weights.insert(table.name().to_owned(), of);
     }
-    weights
+    PlainWeights(weights)
+}
+
+/// Panics unless a model that has been trained for some steps scores the test samples as one linear tower a binary
+/// task does in f64, on what `represent` makes of a sample for each task.
+pub fn assert_scores(
+    model: &ModelUnderTest,
+    represent: impl Fn(&PlainWeights, &Dataset, SampleId) -> Vec<Vec<f64>>,
+) {
+    let (stage, dataset) = (model.stage(), tiny_retail::dataset(20));
+    let params = with(model.finetune_params(), "max_steps", 10);
+    let mut listener = Listener::default();
+    stage
+        .finetune(&dataset, &params, None, &mut listener)
+        .unwrap();
+    stage.predict(&dataset, &mut listener).unwrap();
+    let weights = PlainWeights::read(&stage.path("model/weights.safetensors"));
+    let samples = dataset.split(Split::Test);
+    let rows = stage.predictions_in("predicted");
+    let of_tasks = rows.chunks_exact(samples.len());
+    for (index, (task, rows)) in dataset.schema().tasks.iter().zip(of_tasks).enumerate() {
+        let tower = format!("towers.{}", task.name);
+        let score = |&sample: &SampleId| {
+            let own = &represent(&weights, &dataset, sample)[index];
+            1.0 / (1.0 + (-weights.linear(&tower, own)[0]).exp())
+        };
+        let expected: Vec<f64> = samples.iter().map(score).collect();
+        assert!(rows.iter().all(|row| row.task == task.name));
+        let found: Vec<f32> = rows.iter().map(|row| row.score as f32).collect();
+        assert_close(&found, &expected, &tower);
+    }
 }
 
 /// Panics unless the values are the expected ones but for the rounding of f32.

@@ -1,18 +1,17 @@
 //! The example with scikit-learn keeps to the contract, where scikit-learn is installed.
 
+#[path = "../../../tests/python.rs"]
+mod python;
+
 use std::path::Path;
-use std::process::Command;
 
 use supermoe_plugin::conformance::{CheckOutcome, ConformanceOptions, test_plugin};
 
+use python::has_python;
+
 #[tokio::test]
 async fn it_conforms() {
-    let found = Command::new("python3")
-        .args(["-c", "import numpy, pyarrow.parquet, sklearn"])
-        .output()
-        .is_ok_and(|run| run.status.success());
-    if !found {
-        eprintln!("skipped: there is no python3 with scikit-learn and pyarrow");
+    if !has_python("numpy, pyarrow.parquet, sklearn") {
         return;
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/plugin-sklearn");

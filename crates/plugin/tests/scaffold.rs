@@ -1,10 +1,15 @@
 //! What `plugin new` writes runs and conforms.
 
+#[path = "../../../tests/python.rs"]
+mod python;
+
 use std::path::Path;
 use std::process::Command;
 
 use supermoe_plugin::conformance::{CheckOutcome, ConformanceOptions, test_plugin};
 use supermoe_plugin::scaffold::{Language, ScaffoldError, write};
+
+use python::has_python;
 
 const RUST_PLUGIN: &str = env!("CARGO_BIN_EXE_plugin-name");
 const PROGRAMS: &str = env!("CARGO_BIN_EXE_supermoe-plugin-test-programs");
@@ -16,25 +21,9 @@ fn options() -> ConformanceOptions {
     }
 }
 
-/// Python is no requirement of the tests; `SUPERMOE_DEMAND_PYTHON` makes it one.
-fn has_python() -> bool {
-    let found = Command::new("python3")
-        .arg("--version")
-        .output()
-        .is_ok_and(|run| run.status.success());
-    if !found {
-        assert!(
-            std::env::var_os("SUPERMOE_DEMAND_PYTHON").is_none(),
-            "there is no python3"
-        );
-        eprintln!("skipped: there is no python3");
-    }
-    found
-}
-
 #[tokio::test]
 async fn a_new_python_plugin_conforms() {
-    if !has_python() {
+    if !has_python("sys") {
         return;
     }
     let folder = tempfile::tempdir().expect("folder");

@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 use supermoe_channels::{Channel, ChannelKind, Dataset, Per};
-use supermoe_plugin::listed::first_of;
+
+use crate::name_difference::NameDifference;
 
 /// The channels that a model was trained on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,32 +84,26 @@ impl ChannelFingerprint {
 
     /// What differs beside vocabularies and scales, which a dataset is fitted to.
     pub fn structural_difference(&self, here: &ChannelFingerprint) -> Option<String> {
-        let names = |entries: &[ChannelEntry]| {
-            let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
-            names.join(", ")
-        };
-        let (theirs, ours) = (names(&self.channels), names(&here.channels));
-        if theirs != ours {
-            return Some(format!(
-                "it was trained on the channels {theirs}, and the dataset has {ours}"
-            ));
+        let (theirs, ours) = (self.channel_names(), here.channel_names());
+        if let Some(difference) = NameDifference::of("channels", theirs, ours) {
+            return Some(format!("{}: {SAME_CHANNELS}", difference.text()));
         }
         for (theirs, ours) in self.channels.iter().zip(&here.channels) {
             let name = &ours.name;
             if theirs.kind != ours.kind || theirs.per != ours.per {
                 return Some(format!(
-                    "the channel `{name}` is of another kind in the dataset"
+                    "the channel `{name}` is of another kind in the dataset: {SAME_CHANNELS}"
                 ));
             }
             if theirs.hash_buckets != ours.hash_buckets {
                 return Some(format!(
-                    "the channel `{name}` is hashed otherwise in the dataset"
+                    "the channel `{name}` is hashed otherwise in the dataset: {SAME_CHANNELS}"
                 ));
             }
         }
         if self.positions != here.positions {
             return Some(format!(
-                "it was trained with `length` {}, and the dataset has {}",
+                "it was trained with `length` {}, and the dataset has {}: prepare it with the same",
                 self.positions.saturating_sub(1),
                 here.positions.saturating_sub(1)
             ));
@@ -117,44 +112,32 @@ impl ChannelFingerprint {
     }
 
     fn aggregates_difference(&self, here: &ChannelFingerprint) -> Option<String> {
-        let (theirs, ours) = (names(&self.aggregates), names(&here.aggregates));
-        if theirs == ours {
-            return None;
-        }
-        let only = |of: &[&str], others: &[&str]| -> Vec<String> {
-            let only = of.iter().filter(|name| !others.contains(name));
-            only.map(|name| format!("`{name}`")).collect()
-        };
-        let (gone, new) = (only(&theirs, &ours), only(&ours, &theirs));
-        let differing = gone.iter().chain(&new);
-        let advice = match differing.clone().any(|name| name.starts_with(EMBEDDING)) {
+        let (theirs, ours) = (self.aggregate_names(), here.aggregate_names());
+        let difference = NameDifference::of("aggregates", theirs, ours)?;
+        let advice = match difference.any(|name| name.starts_with(EMBEDDING)) {
             true => "give both stages the same `embeddings`, or none",
             false => "prepare the dataset with the same `aggregates`",
         };
-        Some(match (gone.is_empty(), new.is_empty()) {
-            (true, true) => format!(
-                "it was trained with the aggregates in another order ({}; the dataset has {}): {advice}",
-                first_of(&theirs, SHOWN),
-                first_of(&ours, SHOWN)
-            ),
-            (false, true) => format!(
-                "it was trained with the aggregates {}, which the dataset does not have: {advice}",
-                first_of(&gone, SHOWN)
-            ),
-            (true, false) => format!(
-                "it was trained without the aggregates {}, which the dataset has: {advice}",
-                first_of(&new, SHOWN)
-            ),
-            (false, false) => format!(
-                "it was trained with the aggregates {}, and the dataset has {} instead: {advice}",
-                first_of(&gone, SHOWN),
-                first_of(&new, SHOWN)
-            ),
-        })
+        Some(format!("{}: {advice}", difference.text()))
+    }
+
+    fn channel_names(&self) -> Vec<&str> {
+        let names = self.channels.iter().map(|channel| channel.name.as_str());
+        names.collect()
+    }
+
+    fn aggregate_names(&self) -> Vec<&str> {
+        let names = self.aggregates.iter();
+        names.map(|aggregate| aggregate.name.as_str()).collect()
     }
 
     /// Vocabularies and scales that differ where the structure is the same.
     fn fitted_difference(&self, here: &ChannelFingerprint) -> Option<String> {
+        let told = self.first_fitted_otherwise(here)?;
+        Some(format!("{told}; {FIT_ALIKE}"))
+    }
+
+    fn first_fitted_otherwise(&self, here: &ChannelFingerprint) -> Option<String> {
         let mut channels = self.channels.iter().zip(&here.channels);
         if let Some((theirs, ours)) = channels.find(|(theirs, ours)| theirs != ours) {
             let name = &ours.name;
@@ -180,15 +163,11 @@ impl ChannelFingerprint {
     }
 }
 
-/// Before the number of each aggregate that embeddings become, quoted.
-const EMBEDDING: &str = "`embedding_";
+/// Before the number of each aggregate that embeddings become.
+const EMBEDDING: &str = "embedding_";
 
-fn names(aggregates: &[AggregateEntry]) -> Vec<&str> {
-    aggregates.iter().map(|one| one.name.as_str()).collect()
-}
-
-/// Names that a message lists.
-const SHOWN: usize = 8;
+const SAME_CHANNELS: &str = "prepare the dataset with the same `channels` and `totals`";
+const FIT_ALIKE: &str = "prepare the dataset with that of the training as its input `fitted`";
 
 fn values_digest(dataset: &Dataset, channel: &Channel) -> String {
     let Some(vocabulary) = dataset.vocabulary(&channel.name) else {
@@ -240,7 +219,7 @@ mod tests {
         assert_eq!(fingerprint().structural_difference(&refitted), None);
         assert_eq!(
             fingerprint().difference(&refitted).unwrap(),
-            "the channel `product` had 15 codes, and has 17 in the dataset"
+            format!("the channel `product` had 15 codes, and has 17 in the dataset; {FIT_ALIKE}")
         );
     }
 
@@ -254,23 +233,28 @@ mod tests {
         };
         assert_eq!(
             told(&|other| other.channels[0].vocabulary = 99),
-            "the channel `product` had 15 codes, and has 99 in the dataset"
+            format!("the channel `product` had 15 codes, and has 99 in the dataset; {FIT_ALIKE}")
         );
         assert_eq!(
             told(&|other| other.channels[1].values = "x".into()),
-            "the codes of channel `country` stand for other values in the dataset"
+            format!(
+                "the codes of channel `country` stand for other values in the dataset; {FIT_ALIKE}"
+            )
         );
         assert_eq!(
             told(&|other| other.channels[0].hash_buckets = 12),
-            "the channel `product` is hashed otherwise in the dataset"
+            format!("the channel `product` is hashed otherwise in the dataset: {SAME_CHANNELS}")
         );
-        assert!(
-            told(&|other| other.channels[3].name = "sum".into())
-                .contains("trained on the channels")
+        let named = told(&|other| other.channels[3].name = "sum".into());
+        assert_eq!(
+            named,
+            format!(
+                "it was trained with the channels `amount`, and the dataset has `sum` instead: {SAME_CHANNELS}"
+            )
         );
         assert_eq!(
             told(&|other| other.positions = 9),
-            "it was trained with `length` 14, and the dataset has 8"
+            "it was trained with `length` 14, and the dataset has 8: prepare it with the same"
         );
         assert_eq!(
             told(&|other| other.aggregates.truncate(1)),
@@ -281,18 +265,6 @@ mod tests {
             name: name.to_owned(),
             values: String::new(),
         };
-        assert_eq!(
-            told(&|other| other.aggregates.push(aggregate("x"))),
-            "it was trained without the aggregates `x`, which the dataset has: prepare the dataset with the same `aggregates`"
-        );
-        assert!(
-            told(&|other| {
-                other.aggregates.truncate(1);
-                other.aggregates.push(aggregate("x"));
-            })
-            .contains(", and the dataset has `x` instead: ")
-        );
-        assert!(told(&|other| other.aggregates.reverse()).contains("in another order ("));
         assert!(
             told(&|other| other.aggregates.extend((0..20).map(|i| aggregate(&format!("embedding_{i}")))))
                 .ends_with("`embedding_7` and 12 more, which the dataset has: give both stages the same `embeddings`, or none")

@@ -68,6 +68,7 @@ struct State {
     history: String,
     window: BTreeMap<String, (u64, u64)>,
     expert_rows: BTreeMap<String, Vec<u64>>,
+    dropped_rows: BTreeMap<String, u64>,
     weighting: BTreeMap<String, Vec<u64>>,
 }
 
@@ -112,6 +113,7 @@ pub fn save<D: Device>(
             .map(|(name, &(sum, count))| (name.clone(), (sum.to_bits(), count)))
             .collect(),
         expert_rows: window.expert_rows.clone(),
+        dropped_rows: window.dropped_rows.clone(),
         weighting: weighting.save().to_bits(),
     };
     let state_path = unfinished.join(STATE_FILE);
@@ -183,6 +185,7 @@ fn load_state<D: Device>(
             .map(|(name, (sum, count))| (name, (f64::from_bits(sum), count)))
             .collect(),
         expert_rows: state.expert_rows,
+        dropped_rows: state.dropped_rows,
     };
     Ok(Progress {
         position: state.position,

@@ -188,7 +188,7 @@ mod tests {
         let other = tiny_retail::dataset_of(3, |name| name != "country");
         let error = told(&|wanted| wanted.channels = ChannelFingerprint::of(&other)).unwrap_err();
         assert!(
-            error.starts_with("encoder: it was trained on the channels product, country"),
+            error.starts_with("encoder: it was trained with the channels `country`, which the dataset does not have"),
             "{error}"
         );
         let other = tiny_retail::dataset_with(3, |schema, _| schema.channels[3].mean += 0.5);

@@ -288,8 +288,8 @@ impl<D: Device, O: Objective<D>> Run<'_, D, O> {
         for (name, value) in metrics {
             history.add(name, *value);
         }
-        for (layer, rows) in &descent.expert_rows {
-            history.add_expert_rows(layer, rows);
+        for rows in &descent.expert_rows {
+            history.add_expert_rows(rows);
         }
     }
 

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::ExpertRows;
+
 /// One value of one metric.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HistoryRecord {
@@ -34,6 +36,8 @@ pub struct Window {
     pub values: BTreeMap<String, (f64, u64)>,
     /// By layer with experts: the rows that each expert was chosen for.
     pub expert_rows: BTreeMap<String, Vec<u64>>,
+    /// By layer whose experts have a capacity: how many of those rows were over it.
+    pub dropped_rows: BTreeMap<String, u64>,
 }
 
 impl History {
@@ -64,21 +68,26 @@ impl History {
         }
     }
 
-    /// Adds the rows that each expert of a layer was chosen for in the current step.
-    pub fn add_expert_rows(&mut self, layer: &str, rows: &[u32]) {
-        if !self.window.expert_rows.contains_key(layer) {
-            let none = vec![0; rows.len()];
-            self.window.expert_rows.insert(layer.to_owned(), none);
+    /// Adds what a layer with experts did with the rows of the current step.
+    pub fn add_expert_rows(&mut self, rows: &ExpertRows) {
+        let Window {
+            expert_rows,
+            dropped_rows,
+            ..
+        } = &mut self.window;
+        let sums = expert_rows
+            .entry(rows.layer.clone())
+            .or_insert_with(|| vec![0; rows.counts.len()]);
+        for (sum, &count) in sums.iter_mut().zip(&rows.counts) {
+            *sum += u64::from(count);
         }
-        if let Some(sums) = self.window.expert_rows.get_mut(layer) {
-            for (sum, &rows) in sums.iter_mut().zip(rows) {
-                *sum += u64::from(rows);
-            }
+        if let Some(dropped) = rows.dropped {
+            *dropped_rows.entry(rows.layer.clone()).or_default() += u64::from(dropped);
         }
     }
 
-    /// Ends the window: its means, and the experts' shares of the rows of their layer, become records
-    /// and are given back, sorted by name (experts by number).
+    /// Ends the window: its means, the experts' shares of the rows of their layer, and the share that was
+    /// over capacity become records and are given back, sorted by name (experts by number).
     pub fn close_window(&mut self, step: u64, epoch: u64) -> Vec<HistoryRecord> {
         let window = std::mem::take(&mut self.window);
         let mut records = Vec::new();
@@ -93,6 +102,9 @@ impl History {
         for (layer, rows) in window.expert_rows {
             let all = rows.iter().sum::<u64>().max(1) as f64;
             let most = rows.iter().max().copied().unwrap_or(0);
+            if let Some(dropped) = window.dropped_rows.get(&layer) {
+                tell(format!("experts/{layer}/dropped"), *dropped as f64 / all);
+            }
             for (expert, rows) in rows.into_iter().enumerate() {
                 tell(format!("experts/{layer}/load/{expert}"), rows as f64 / all);
             }
@@ -188,8 +200,15 @@ mod tests {
     #[test]
     fn experts_have_their_share_of_a_windows_rows() {
         let mut history = History::new();
-        history.add_expert_rows("block.0.ffn.0", &[1, 3]);
-        history.add_expert_rows("block.0.ffn.0", &[4, 0]);
+        let rows = |layer: &str, counts: [u32; 2], dropped| ExpertRows {
+            layer: layer.to_owned(),
+            counts: counts.to_vec(),
+            dropped,
+        };
+        history.add_expert_rows(&rows("block.0.ffn.0", [1, 3], None));
+        history.add_expert_rows(&rows("block.0.ffn.0", [4, 0], None));
+        history.add_expert_rows(&rows("block.0.ffn.1", [2, 2], Some(0)));
+        history.add_expert_rows(&rows("block.0.ffn.1", [4, 0], Some(2)));
         let records = history.close_window(2, 1);
         let values: Vec<_> = records.iter().map(|r| (r.name.as_str(), r.value)).collect();
         assert_eq!(
@@ -198,6 +217,10 @@ mod tests {
                 ("experts/block.0.ffn.0/load/0", 0.625),
                 ("experts/block.0.ffn.0/load/1", 0.375),
                 ("experts/block.0.ffn.0/load_max", 0.625),
+                ("experts/block.0.ffn.1/dropped", 0.25),
+                ("experts/block.0.ffn.1/load/0", 0.75),
+                ("experts/block.0.ffn.1/load/1", 0.25),
+                ("experts/block.0.ffn.1/load_max", 0.75),
             ]
         );
     }

@@ -40,6 +40,7 @@ mod model_factory;
 mod model_input;
 mod monitor;
 mod multi_task;
+mod name_difference;
 mod network;
 mod objective;
 mod optimizer_params;
@@ -81,7 +82,7 @@ pub use history::{History, HistoryRecord};
 pub use job::{Job, Training};
 pub use pooling::Pooling;
 
-pub use model::{Augmentation, AuxiliaryLoss, Encoded, Encoder, Model, Representation};
+pub use model::{Augmentation, AuxiliaryLoss, Encoded, Encoder, ExpertRows, Model, Representation};
 pub use model_factory::{InputShape, ModelFactory, ModelKind, Pretraining, TrainingDevice};
 pub use model_input::{InputLayout, ModelInput};
 pub use monitor::Monitor;

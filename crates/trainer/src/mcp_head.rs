@@ -270,3 +270,6 @@ fn told_of_table<'c, D: Device>(
     }
     Ok(told)
 }
+
+#[cfg(test)]
+mod tests;

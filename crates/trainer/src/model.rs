@@ -21,8 +21,19 @@ pub struct Encoded<D: Device> {
     pub representation: Representation<D>,
     /// Added to the loss, in pre-training by masked channels and in fine-tuning alike.
     pub auxiliary: Vec<AuxiliaryLoss<D>>,
-    /// By layer with experts: its name, and the rows that each expert was chosen for.
-    pub expert_rows: Vec<(String, Vec<u32>)>,
+    /// Of each layer with experts.
+    pub expert_rows: Vec<ExpertRows>,
+}
+
+/// What a layer with experts did with the rows of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpertRows {
+    /// `block.0.ffn.1`, `block.0.attention.q`.
+    pub layer: String,
+    /// By expert: the rows that it was chosen for.
+    pub counts: Vec<u32>,
+    /// How many of `counts` were over an expert's capacity; none where experts have no capacity.
+    pub dropped: Option<u32>,
 }
 
 /// What a model knows of the samples of a batch.

@@ -78,7 +78,7 @@ impl InputLayout {
 
 #[cfg(test)]
 mod tests {
-    use supermoe_channels::Split;
+    use supermoe_channels::{ChannelKind, Split};
 
     use super::*;
     use crate::tiny_retail;
@@ -107,17 +107,18 @@ mod tests {
 
     #[test]
     fn a_kind_of_channel_may_be_missing() {
-        let of_codes = tiny_retail::dataset_of(4, |name| ["product", "country"].contains(&name));
+        let (ids, categories) = (ChannelKind::Id, ChannelKind::Category);
+        let of_codes = tiny_retail::dataset_of_channel_kinds(4, 103, &[ids, categories]);
         let layout = InputLayout::new(of_codes.schema());
         let batch = of_codes.pack(&of_codes.split(Split::Train));
         let input = layout.input(&batch, &[]).unwrap();
         assert_eq!((layout.dense_columns, layout.maskable.len()), (0, 0));
-        assert_eq!((input.codes.len(), input.dense.channels), (2, 0));
-        let of_numbers = tiny_retail::dataset_of(4, |name| ["amount", "recency"].contains(&name));
+        assert_eq!((input.codes.len(), input.dense.channels), (67, 0));
+        let of_numbers = tiny_retail::dataset_of_channel_kinds(4, 103, &[ChannelKind::Dense]);
         let layout = InputLayout::new(of_numbers.schema());
         let batch = of_numbers.pack(&of_numbers.split(Split::Train));
         let input = layout.input(&batch, &[]).unwrap();
-        assert_eq!((input.codes.len(), input.dense.channels), (0, 4));
+        assert_eq!((input.codes.len(), input.dense.channels), (0, 38));
     }
 
     #[test]
@@ -151,6 +152,23 @@ mod tests {
         first.sort_unstable();
         second.sort_unstable();
         assert_eq!(first, second);
+    }
+
+    #[test]
+    fn the_recencies_of_older_events_can_change_alone() {
+        let input = |dataset: &supermoe_channels::Dataset| {
+            let layout = InputLayout::new(dataset.schema());
+            let batch = dataset.pack(&dataset.split(Split::Train));
+            layout.input(&batch, &[]).unwrap()
+        };
+        let moved = tiny_retail::with_recencies(4, |older| older[0] += 1.0);
+        let (first, second) = (input(&tiny_retail::dataset(4)), input(&moved));
+        assert_eq!(first.codes, second.codes);
+        let columns = first.dense.channels;
+        let places = 0..first.dense.values.len();
+        let changed = places.filter(|&i| first.dense.values[i] != second.dense.values[i]);
+        let oldest = first.offsets.ranges().map(|rows| rows.start * columns + 1);
+        assert_eq!(changed.collect::<Vec<_>>(), oldest.collect::<Vec<_>>());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use supermoe_nn::layers::Mode;
 use supermoe_nn::{Device, OwnedTape, Scalar, read_scalar};
 
 use crate::error::TrainError;
+use crate::model::ExpertRows;
 use crate::model_input::ModelInput;
 use crate::monitor::Monitor;
 use crate::network::{Network, UsedRows};
@@ -112,8 +113,8 @@ pub struct StepLoss<D: Device> {
     pub tasks: Vec<(usize, Scalar<D>)>,
     /// What no weighting touches.
     pub others: Vec<OtherLoss<D>>,
-    /// By layer with experts: its name, and the rows that each expert was chosen for.
-    pub expert_rows: Vec<(String, Vec<u32>)>,
+    /// Of each layer with experts.
+    pub expert_rows: Vec<ExpertRows>,
 }
 
 impl<D: Device> StepLoss<D> {

@@ -75,9 +75,7 @@ impl<'a> Artifact<'a> {
         }
         let here = ChannelFingerprint::of(dataset);
         if let Some(difference) = config.channels.difference(&here) {
-            return Err(self.refuse(format!(
-                "{difference}; prepare the dataset with that of the training as its input `fitted`"
-            )));
+            return Err(self.refuse(difference));
         }
         let layout = InputLayout::new(dataset.schema());
         let shape = InputShape {

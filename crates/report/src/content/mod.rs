@@ -25,5 +25,5 @@ pub(crate) use gather::read_evaluations;
 pub use gather::{gather, has_results};
 pub use lineage::{ReportedInput, ReportedOutput, ReportedStage};
 pub use report::{Found, LeftOut, Problem, REPORT_VERSION, Report, RunFacts};
-pub(crate) use training::{ExpertLoad, LayerLoad};
+pub(crate) use training::LayerLoad;
 pub use training::{Series, Training};

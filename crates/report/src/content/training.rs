@@ -97,26 +97,34 @@ impl Training {
         })
     }
 
-    /// Shares of experts: `experts/<layer>/load/<expert>`, by layer.
+    /// Shares of experts, `experts/<layer>/load/<expert>`, and of what was over their capacity,
+    /// `experts/<layer>/dropped`, by layer.
     pub(crate) fn expert_load(&self) -> Vec<LayerLoad<'_>> {
-        let mut layers: IndexMap<&str, Vec<ExpertLoad<'_>>> = IndexMap::new();
+        let mut layers: IndexMap<&str, LayerLoad<'_>> = IndexMap::new();
         for (name, series) in &self.series {
             let Some(rest) = name.strip_prefix("experts/") else {
                 continue;
             };
-            if let Some((layer, expert)) = rest.rsplit_once("/load/") {
-                layers.entry(layer).or_default().push(ExpertLoad {
-                    expert,
-                    points: &series.points,
-                });
+            let expert = rest.rsplit_once("/load/");
+            let expert = expert.map(|(layer, expert)| (layer, Some(expert)));
+            let dropped = || Some((rest.strip_suffix("/dropped")?, None));
+            let Some((layer, expert)) = expert.or_else(dropped) else {
+                continue;
+            };
+            let points = series.points.as_slice();
+            let layer = layers.entry(layer).or_insert_with(|| LayerLoad::of(layer));
+            match expert {
+                Some(expert) => layer.experts.push(ExpertLoad { expert, points }),
+                None => layer.dropped = points.last().map(|point| point.1),
             }
         }
-        let layers = layers.into_iter().map(|(layer, mut experts)| {
+        let mut layers: Vec<LayerLoad<'_>> = layers.into_values().collect();
+        for layer in &mut layers {
             // Names come sorted as text: 10 before 2.
-            experts.sort_by_key(|load| load.expert.parse::<u64>().unwrap_or(u64::MAX));
-            LayerLoad { layer, experts }
-        });
-        layers.collect()
+            let number = |load: &ExpertLoad<'_>| load.expert.parse::<u64>().unwrap_or(u64::MAX);
+            layer.experts.sort_by_key(number);
+        }
+        layers
     }
 }
 
@@ -126,6 +134,18 @@ pub(crate) struct LayerLoad<'a> {
     pub layer: &'a str,
     /// Sorted by their number.
     pub experts: Vec<ExpertLoad<'a>>,
+    /// The share of the work that was over the experts' capacity at the end, where they have one.
+    pub dropped: Option<f64>,
+}
+
+impl<'a> LayerLoad<'a> {
+    fn of(layer: &'a str) -> Self {
+        Self {
+            layer,
+            experts: Vec::new(),
+            dropped: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -167,7 +187,9 @@ mod tests {
             + &line(2, "valid/loss", "null")
             + &line(2, "experts/block.0/load/10", "0.25")
             + &line(2, "experts/block.0/load/9", "0.75")
-            + &line(2, "experts/block.0/load_max", "0.75");
+            + &line(2, "experts/block.0/load_max", "0.75")
+            + &line(1, "experts/block.0/dropped", "0.5")
+            + &line(2, "experts/block.0/dropped", "0.125");
         let (training, problem) = Training::read(&text);
         assert_eq!(problem, None);
         assert_eq!(
@@ -184,6 +206,7 @@ mod tests {
         let experts: Vec<&str> = load[0].experts.iter().map(|load| load.expert).collect();
         assert_eq!((load.len(), load[0].layer), (1, "block.0"));
         assert_eq!(experts, ["9", "10"]);
+        assert_eq!(load[0].dropped, Some(0.125));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 
 use crate::chart::heat_map::{HeatMap, MOST_ROWS, Row, legend};
-use crate::content::{ExpertLoad, Found, LayerLoad, Report, Training};
+use crate::content::{Found, LayerLoad, Report, Training};
 use crate::page::html::Html;
 use crate::page::number_text::percent_text;
 use crate::page::{Fold, close_fold, cut_note, nothing, open_fold};
@@ -62,7 +62,7 @@ fn charts(layers: &[LayerLoad<'_>], html: &mut Html) {
         });
         HeatMap {
             title: layer.layer.to_owned(),
-            note: note(&layer.experts),
+            note: note(layer),
             rows: rows.collect(),
         }
         .render(html);
@@ -70,7 +70,8 @@ fn charts(layers: &[LayerLoad<'_>], html: &mut Html) {
     html.raw("</div>\n");
 }
 
-fn note(experts: &[ExpertLoad<'_>]) -> String {
+fn note(layer: &LayerLoad<'_>) -> String {
+    let experts = &layer.experts;
     let last = experts.iter().filter_map(|load| {
         let share = load.points.last()?.1;
         Some((load.expert, share))
@@ -85,6 +86,9 @@ fn note(experts: &[ExpertLoad<'_>]) -> String {
             "; busiest at the end: {expert}, {}",
             percent_text(share)
         ));
+    }
+    if let Some(dropped) = layer.dropped {
+        note.push_str(&format!("; {} over capacity", percent_text(dropped)));
     }
     note
 }

@@ -1,4 +1,4 @@
-//! Counts, shares and sizes as the page writes them.
+//! Counts and shares as the page writes them.
 
 /// `12 345 678`: digits in threes, with spaces that do not break.
 pub(crate) fn count_text(count: u64) -> String {
@@ -32,22 +32,6 @@ pub(crate) fn p_value_text(p: f64) -> String {
     }
 }
 
-/// `178 MiB`
-pub(crate) fn bytes_text(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut size = bytes as f64;
-    let mut unit = 0;
-    while size >= 1024.0 && unit + 1 < UNITS.len() {
-        size /= 1024.0;
-        unit += 1;
-    }
-    match (unit, size) {
-        (0, _) => format!("{bytes} B"),
-        (_, size) if size < 10.0 => format!("{size:.1} {}", UNITS[unit]),
-        (_, size) => format!("{size:.0} {}", UNITS[unit]),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,10 +46,6 @@ mod tests {
             [0.0, 0.0001, 0.0664, 0.2138, 1.0]
                 .map(|share| percent_text(share).replace('\u{a0}', " ")),
             ["0 %", "< 0.05 %", "6.64 %", "21.4 %", "100.0 %"]
-        );
-        assert_eq!(
-            [12, 1536, 186_654_720, u64::MAX].map(bytes_text),
-            ["12 B", "1.5 KiB", "178 MiB", "16777216 TiB"]
         );
     }
 }

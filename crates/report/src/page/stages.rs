@@ -1,10 +1,11 @@
 //! What became of each stage, and what it took.
 
 use supermoe_engine::StageState;
+use supermoe_plugin::size::size_text;
 
 use crate::content::{Report, ReportedStage};
 use crate::page::html::Html;
-use crate::page::number_text::{bytes_text, count_text};
+use crate::page::number_text::count_text;
 use crate::page::table::{Cell, Table};
 use crate::page::{Fold, close_fold, cut_note, nothing, open_fold};
 use crate::time_text::{metric_text, seconds_text};
@@ -58,7 +59,7 @@ fn table(stages: &[ReportedStage], html: &mut Html) {
                 .map_or_else(Cell::none, |seconds| Cell::number(seconds_text(seconds))),
             stage
                 .peak_memory_bytes
-                .map_or_else(Cell::none, |bytes| Cell::number(bytes_text(bytes))),
+                .map_or_else(Cell::none, |bytes| Cell::number(size_text(bytes))),
             Cell::text(why.map_or("", String::as_str)),
         ]);
     }
@@ -124,7 +125,7 @@ pub(crate) fn draw_machine(report: &Report, html: &mut Html) {
                     .unwrap_or_else(|| "not known".to_owned()),
             );
             row("Cores", machine.cpus.to_string());
-            row("Memory", bytes_text(machine.memory_bytes));
+            row("Memory", size_text(machine.memory_bytes));
             row("System", machine.system.clone());
             row("Instructions", machine.instruction_set.clone());
             table.render(html);

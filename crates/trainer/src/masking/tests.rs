@@ -1,9 +1,11 @@
 //! Masks of batches of the made-up shop.
 
+use std::collections::BTreeSet;
+
 use supermoe_channels::{Dataset, Split};
 
 use super::*;
-use crate::predicted_channel::Value;
+use crate::predicted_channel::{Value, value_at};
 use crate::random::{Purpose, stream};
 use crate::tiny_retail;
 
@@ -12,7 +14,15 @@ fn masked(
     predict: &[&str],
     rate: f64,
 ) -> (Dataset, Masking, PackedBatch, MaskedBatch) {
-    let dataset = tiny_retail::dataset(60);
+    masked_of(tiny_retail::dataset(60), mode, predict, rate)
+}
+
+fn masked_of(
+    dataset: Dataset,
+    mode: MaskMode,
+    predict: &[&str],
+    rate: f64,
+) -> (Dataset, Masking, PackedBatch, MaskedBatch) {
     let names: Vec<String> = predict.iter().map(|name| name.to_string()).collect();
     let masking = Masking::new(dataset.schema(), &names, DenseTarget::Buckets, mode, rate).unwrap();
     let batch = dataset.pack(&dataset.split(Split::Train));
@@ -67,15 +77,88 @@ fn rates_are_those_asked_for() {
         (picked / events - 0.15).abs() < 0.05,
         "{picked} of {events}"
     );
-    let hidden = masked.targets[0]
-        .rows
-        .iter()
-        .filter(|&&row| masked.batch.codes[0][row as usize] == MASK_CODE)
-        .count();
-    assert!(
-        (hidden as f64 / picked - 0.8).abs() < 0.12,
-        "{hidden} of {picked}"
-    );
+}
+
+/// What a row shows of a channel, a code or the bits of a number; `None` where it is hidden.
+fn shown(masked: &MaskedBatch, place: &Place, row: usize) -> Option<u32> {
+    match place {
+        Place::Codes { index, .. } => {
+            Some(masked.batch.codes[*index][row]).filter(|&code| code != MASK_CODE)
+        }
+        Place::Bucket { column, .. } | Place::Number { column } => {
+            let at = row * masked.batch.dense_width + column;
+            (!masked.hidden[at]).then(|| masked.batch.dense[at].to_bits())
+        }
+    }
+}
+
+#[test]
+fn of_the_picked_80_percent_are_hidden_10_replaced_and_10_kept() {
+    let predict = ["product", "country", "amount"];
+    let (_, masking, batch, masked) = masked(MaskMode::PerStep, &predict, 0.9);
+    let original = MaskedBatch {
+        hidden: vec![false; batch.dense.len()],
+        targets: vec![],
+        batch,
+    };
+    for (channel, targets) in masking.channels.iter().zip(&masked.targets) {
+        let (place, batch) = (&channel.place, &original.batch);
+        let events = (0..batch.tokens()).filter(|&row| !batch.is_snapshot[row]);
+        let known: BTreeSet<_> = events
+            .filter(|&row| value_at(batch, place, row).is_some())
+            .map(|row| shown(&original, place, row))
+            .collect();
+        let (mut hidden, mut kept, mut random) = (0, 0, BTreeSet::new());
+        for &row in &targets.rows {
+            match shown(&masked, place, row as usize) {
+                None => hidden += 1,
+                same if same == shown(&original, place, row as usize) => kept += 1,
+                other => _ = random.insert(other),
+            }
+        }
+        assert!(random.len() > 2 && random.is_subset(&known), "{random:?}");
+        // A random value is now and then the true one.
+        let kept_share = 0.1 + 0.1 / known.len() as f64;
+        for (count, expected) in [(hidden, 0.8), (kept, kept_share)] {
+            let share = f64::from(count) / targets.rows.len() as f64;
+            let name = &channel.name;
+            assert!(
+                (share - expected).abs() < 0.03,
+                "{name}: {share}, expected {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn channels_pick_their_steps_together_or_each_its_own() {
+    // By event and channel: whether it is picked, and whether it is hidden.
+    let events = |mode: MaskMode| -> Vec<[(bool, bool); 2]> {
+        let (_, masking, batch, masked) = masked(mode, &["country", "amount"], 0.3);
+        let of_channel = |row: usize, channel: usize| {
+            let picked = masked.targets[channel].rows.contains(&(row as u32));
+            let place = &masking.channels[channel].place;
+            (picked, shown(&masked, place, row).is_none())
+        };
+        let rows = (0..batch.tokens()).filter(|&row| !batch.is_snapshot[row]);
+        rows.map(|row| [0, 1].map(|channel| of_channel(row, channel)))
+            .collect()
+    };
+    let together = events(MaskMode::PerStep);
+    assert!(together.iter().all(|[country, amount]| country == amount));
+
+    let own = events(MaskMode::PerChannel);
+    for (picked, expected) in [
+        ([true, true], 0.3 * 0.3),
+        ([true, false], 0.3 * 0.7),
+        ([false, true], 0.3 * 0.7),
+    ] {
+        let those = own
+            .iter()
+            .filter(|of| of.map(|(picked, _)| picked) == picked);
+        let share = those.count() as f64 / own.len() as f64;
+        assert!((share - expected).abs() < 0.03, "{picked:?}: {share}");
+    }
 }
 
 #[test]
@@ -183,6 +266,24 @@ fn visits_are_hidden_whole_with_all_totals() {
         }
     }
     assert!(visits > 50);
+}
+
+#[test]
+fn a_sequence_that_is_hidden_whole_leaves_nothing_to_copy() {
+    let dataset = tiny_retail::of_one_visit(60);
+    let (_, _, batch, masked) = masked_of(dataset, MaskMode::Visit, &["country"], 0.5);
+    let targets = &masked.targets[0];
+    let mut whole = 0;
+    for sequence in 0..batch.len() {
+        let rows = batch.sequence(sequence);
+        let events = rows.start as u32..rows.end as u32 - 1;
+        let picked = targets.rows.iter().filter(|&row| events.contains(row));
+        let picked = picked.count();
+        assert!(picked == 0 || picked == events.len());
+        whole += u32::from(picked > 0);
+    }
+    assert!((40..80).contains(&whole), "{whole} of 120");
+    assert!(targets.copies.iter().all(Option::is_none));
 }
 
 #[test]

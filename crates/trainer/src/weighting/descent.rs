@@ -5,6 +5,7 @@ use supermoe_nn::optim::{HostGradients, LearningRates};
 use supermoe_nn::{Device, Gradients, Group, OwnedTape, Scalar, ops, read_scalar};
 
 use crate::error::TrainError;
+use crate::model::ExpertRows;
 use crate::network::{Network, UsedRows};
 use crate::objective::{Objective, Pass, StepLoss};
 use crate::random::{Purpose, stream_seed};
@@ -40,8 +41,8 @@ pub struct Descent {
     pub task_losses: Vec<(usize, f32)>,
     /// Losses that no weighting touches, by name.
     pub other_losses: Vec<(String, f32)>,
-    /// By layer with experts: its name, and the rows that each expert was chosen for.
-    pub expert_rows: Vec<(String, Vec<u32>)>,
+    /// Of each layer with experts.
+    pub expert_rows: Vec<ExpertRows>,
 }
 
 /// A term that a weighting adds to the loss.

@@ -1,5 +1,5 @@
-//! A small network with two tasks, for tests of weightings: rows of a table times a matrix, the maximum
-//! over the steps, and towers.
+//! A small network with a tower for each task of a dataset, for tests of weightings: rows of a table times
+//! a matrix, the maximum over the steps, and towers.
 
 use supermoe_channels::{Dataset, SampleId, Split};
 use supermoe_nn::layers::Mode;
@@ -81,7 +81,7 @@ impl<'a> Toy<'a> {
         let (network, (towers, weighting)) =
             Network::build(Cpu::default(), 3, RowOptimizer::LazyAdam, build).unwrap();
         let options = MultiTaskOptions {
-            labels: Labels::own(dataset, vec![0, 1]),
+            labels: Labels::own(dataset, (0..dataset.schema().tasks.len()).collect()),
             freeze: Freeze::None,
             regression: RegressionLoss::Huber,
             loss_mean: LossMean::Labelled,

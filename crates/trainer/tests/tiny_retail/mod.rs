@@ -4,11 +4,17 @@
 //! neighbours but not by copying them. `buys` is likely where the entity came often; `returns` has
 //! no label for a third of the samples.
 
+mod kinds;
+mod wide;
+
 use indexmap::IndexMap;
 use supermoe_channels::{
     Aggregate, Channel, ChannelKind, ChannelValues, Dataset, FIRST_CODE, Per, SCHEMA_VERSION,
     Samples, Schema, Split, SplitCounts, Steps, Task, TaskKind, Total, UNKNOWN_CODE, Vocabulary,
 };
+
+pub use self::kinds::dataset_of_all_kinds;
+pub use self::wide::{dataset_of_channel_kinds, dataset_of_channels};
 
 const PRODUCTS: u32 = 12;
 const COUNTRIES: u32 = 3;
@@ -24,19 +30,8 @@ pub fn dataset(entities: u32) -> Dataset {
 /// are no aggregates either.
 pub fn dataset_of(entities: u32, keep: impl Fn(&str) -> bool) -> Dataset {
     let mut parts = parts(entities);
-    let channels = parts.schema.channels.iter();
-    let kept: Vec<bool> = channels.map(|channel| keep(&channel.name)).collect();
-    let mut kept = kept.into_iter();
-    parts.values.retain(|_| kept.next().unwrap_or_default());
-    parts.schema.channels.retain(|channel| keep(&channel.name));
-    parts.vocabularies.retain(|name, _| keep(name));
-    if !parts.schema.channels.iter().any(Channel::is_dense) {
-        parts.schema.aggregates.clear();
-        parts.samples.aggregates.clear();
-    }
-    let mut dataset = parts.build();
-    dataset.fit_scales();
-    dataset
+    parts.keep(|channel| keep(&channel.name));
+    parts.fitted()
 }
 
 /// The same after a change of its schema, scales included, and of its samples.
@@ -72,54 +67,7 @@ pub fn refitted(entities: u32) -> Dataset {
             of_values.for_each(|code| *code = FIRST_CODE + new + known - 1 - (*code - FIRST_CODE));
         }
     }
-    let mut dataset = parts.build();
-    dataset.fit_scales();
-    dataset
-}
-
-/// The same with so many channels in all; those that are added tell nothing, and are categories, ids and
-/// numbers in turn.
-pub fn dataset_of_channels(entities: u32, channels: usize) -> Dataset {
-    let mut parts = parts(entities);
-    let events = parts.steps.entity.len() as u32;
-    let of_entity = parts.schema.channels[1].clone(); // a category
-    for number in parts.schema.channels.len()..channels {
-        let (name, mut draw) = (format!("channel_{number:03}"), Draw(number as u64));
-        let vocabulary = 2 + number as u32 % 7;
-        let (kind, values) = if number % 3 == 0 {
-            let values = (0..events).map(|_| draw.below(100) as f32 / 25.0 - 2.0);
-            let (values, first_of_window) = (values.collect(), None);
-            let numbers = ChannelValues::Numbers {
-                values,
-                first_of_window,
-            };
-            (ChannelKind::Dense, numbers)
-        } else {
-            let values = (0..events).map(|_| FIRST_CODE + draw.below(vocabulary));
-            let (values, first_of_window) = (values.collect(), None);
-            let codes = ChannelValues::Codes {
-                values,
-                first_of_window,
-            };
-            let counts = (0..vocabulary).map(|i| (format!("{name}-{i}"), u64::from(9 - i)));
-            let known = Vocabulary::from_counts(counts, 1);
-            parts.vocabularies.insert(name.clone(), known);
-            let id = number % 3 == 1;
-            let kinds = [ChannelKind::Category, ChannelKind::Id];
-            (kinds[usize::from(id)], codes)
-        };
-        let dense = kind == ChannelKind::Dense;
-        parts.schema.channels.push(Channel {
-            name,
-            kind,
-            vocabulary: if dense { 0 } else { FIRST_CODE + vocabulary },
-            ..of_entity.clone()
-        });
-        parts.values.push(values);
-    }
-    let mut dataset = parts.build();
-    dataset.fit_scales();
-    dataset
+    parts.fitted()
 }
 
 /// The same events, but that the oldest and the second oldest of each entity have exchanged their products.
@@ -132,9 +80,31 @@ pub fn reordered(entities: u32) -> Dataset {
             (1..entity.len()).filter(|&step| step == 1 || entity[step - 1] != entity[step - 2]);
         oldest.for_each(|second| values.swap(second - 1, second));
     }
-    let mut dataset = parts.build();
-    dataset.fit_scales();
-    dataset
+    parts.fitted()
+}
+
+/// The same but for the recencies of events: `change` is given those of each sample without the newest, from
+/// the oldest on. Numbers are scaled as in [`dataset`].
+pub fn with_recencies(entities: u32, change: impl Fn(&mut [f32])) -> Dataset {
+    let mut parts = parts(entities);
+    parts.schema = dataset(entities).schema().clone();
+    let recency = parts.schema.channel("recency").expect("a channel");
+    if let ChannelValues::SampleStepNumbers(values) = &mut parts.values[recency] {
+        let mut rest = values.as_mut_slice();
+        for &steps in &parts.samples.steps {
+            let (of_sample, others) = rest.split_at_mut(steps as usize);
+            change(&mut of_sample[..steps as usize - 1]);
+            rest = others;
+        }
+    }
+    parts.build()
+}
+
+/// The same, but that all steps of an entity are one visit.
+pub fn of_one_visit(entities: u32) -> Dataset {
+    let mut parts = parts(entities);
+    parts.steps.visit.fill(0);
+    parts.fitted()
 }
 
 struct Parts {
@@ -146,6 +116,28 @@ struct Parts {
 }
 
 impl Parts {
+    /// Drops the other channels; without any dense one the aggregates go too.
+    fn keep(&mut self, keep: impl Fn(&Channel) -> bool) {
+        let kept: Vec<bool> = self.schema.channels.iter().map(&keep).collect();
+        let mut kept = kept.into_iter();
+        self.values.retain(|_| kept.next().unwrap_or_default());
+        self.schema.channels.retain(keep);
+        let schema = &self.schema;
+        self.vocabularies
+            .retain(|name, _| schema.channel(name).is_some());
+        if !self.schema.channels.iter().any(Channel::is_dense) {
+            self.schema.aggregates.clear();
+            self.samples.aggregates.clear();
+        }
+    }
+
+    /// Scaled by its own numbers.
+    fn fitted(self) -> Dataset {
+        let mut dataset = self.build();
+        dataset.fit_scales();
+        dataset
+    }
+
     fn build(self) -> Dataset {
         Dataset::new(
             self.schema,

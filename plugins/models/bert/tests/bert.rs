@@ -30,6 +30,15 @@ fn the_order_of_events_matters() {
 }
 
 #[test]
+fn the_times_of_events_matter() {
+    let noticed = supermoe_model_conformance::TimesNoticed {
+        of_the_oldest_event: true,
+        between_events: true,
+    };
+    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
 }

@@ -1,9 +1,9 @@
 //! MMoE holds to what every model must do, and to its definition.
 
 use serde_json::{Value, json};
-use supermoe_channels::{SampleId, Task};
+use supermoe_channels::{Dataset, SampleId};
 use supermoe_model_conformance::golden::{self, Golden};
-use supermoe_model_conformance::plain::{PlainModel, assert_close};
+use supermoe_model_conformance::plain::{PlainModel, PlainWeights, assert_close, assert_scores};
 use supermoe_model_conformance::{Listener, ModelUnderTest, conform, tiny_retail, with};
 
 const EXPERTS: usize = 3;
@@ -20,13 +20,13 @@ fn model() -> ModelUnderTest {
     }
 }
 
-/// The model, its tasks and some samples.
-fn built() -> (PlainModel, Vec<Task>, Vec<SampleId>) {
+/// The model and some samples.
+fn built() -> (PlainModel, Vec<SampleId>) {
     let dataset = tiny_retail::dataset(20);
-    let tasks = dataset.schema().tasks.clone();
+    let tasks = &dataset.schema().tasks;
     let factory = supermoe_model_mmoe::factory();
-    let model = PlainModel::build(&factory, &params(), &dataset, WIDTH, &tasks);
-    (model, tasks, (0..30).map(SampleId).collect())
+    let model = PlainModel::build(&factory, &params(), &dataset, WIDTH, tasks);
+    (model, (0..30).map(SampleId).collect())
 }
 
 const GOLDEN: Golden = Golden {
@@ -48,32 +48,57 @@ fn the_order_of_events_does_not_matter() {
 }
 
 #[test]
+fn the_times_of_events_matter_in_their_mean_alone() {
+    let noticed = supermoe_model_conformance::TimesNoticed {
+        of_the_oldest_event: true,
+        between_events: false,
+    };
+    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
+}
+
+/// By task, of one sample.
+fn expected(weights: &PlainWeights, dataset: &Dataset, sample: SampleId) -> Vec<Vec<f64>> {
+    let x = weights.pooled_features(dataset, sample);
+    let expert = |e: usize| weights.mlp(&format!("expert.{e}"), 2, &x);
+    let experts: Vec<Vec<f64>> = (0..EXPERTS).map(expert).collect();
+    let tasks = dataset.schema().tasks.iter();
+    tasks
+        .map(|task| {
+            let mixed = weights.gated(&format!("gate.{}", task.name), &x, &experts);
+            weights.mlp(&format!("tower.{}", task.name), 1, &mixed)
+        })
+        .collect()
 }
 
 #[test]
 fn the_forward_pass_is_that_of_the_definition() {
     let dataset = tiny_retail::dataset(20);
-    let (model, tasks, samples) = built();
+    let (model, samples) = built();
     let found = model.task_representations(&dataset, &samples);
     assert_eq!(found.len(), 2);
     for (row, &sample) in samples.iter().enumerate() {
-        let x = model.pooled_features(&dataset, sample);
-        let expert = |e: usize| model.mlp(&format!("expert.{e}"), 2, &x);
-        let experts: Vec<Vec<f64>> = (0..EXPERTS).map(expert).collect();
-        for (task, found) in tasks.iter().zip(&found) {
-            let mixed = model.gated(&format!("gate.{}", task.name), &x, &experts);
-            let expected = model.mlp(&format!("tower.{}", task.name), 1, &mixed);
+        let expected = expected(model.weights(), &dataset, sample);
+        let tasks = dataset.schema().tasks.iter();
+        for ((task, found), expected) in tasks.zip(&found).zip(expected) {
             assert_close(&found[row * WIDTH..][..WIDTH], &expected, &task.name);
         }
     }
 }
 
 #[test]
+fn scores_are_those_of_the_definition() {
+    assert_scores(&model(), expected);
+}
+
+#[test]
 fn each_task_has_a_gate_of_its_own_and_shares_the_experts() {
     let dataset = tiny_retail::dataset(20);
-    let (mut model, _, samples) = built();
+    let (mut model, samples) = built();
     let before = model.task_representations(&dataset, &samples);
     model.double("gate.buys");
     let after = model.task_representations(&dataset, &samples);

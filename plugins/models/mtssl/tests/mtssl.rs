@@ -30,6 +30,15 @@ fn the_order_of_events_does_not_matter() {
 }
 
 #[test]
+fn the_times_of_events_matter_in_their_mean_alone() {
+    let noticed = supermoe_model_conformance::TimesNoticed {
+        of_the_oldest_event: true,
+        between_events: false,
+    };
+    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
 }

@@ -1,9 +1,9 @@
 //! PLE holds to what every model must do, and to its definition.
 
 use serde_json::{Value, json};
-use supermoe_channels::{Dataset, SampleId, Task};
+use supermoe_channels::{Dataset, SampleId};
 use supermoe_model_conformance::golden::{self, Golden};
-use supermoe_model_conformance::plain::{PlainModel, assert_close};
+use supermoe_model_conformance::plain::{PlainModel, PlainWeights, assert_close, assert_scores};
 use supermoe_model_conformance::{Listener, ModelUnderTest, conform, tiny_retail, with};
 
 const LEVELS: usize = 2;
@@ -25,13 +25,13 @@ fn model() -> ModelUnderTest {
     }
 }
 
-/// The model, its tasks and some samples.
-fn built() -> (PlainModel, Vec<Task>, Vec<SampleId>) {
+/// The model and some samples.
+fn built() -> (PlainModel, Vec<SampleId>) {
     let dataset = tiny_retail::dataset(20);
-    let tasks = dataset.schema().tasks.clone();
+    let tasks = &dataset.schema().tasks;
     let factory = supermoe_model_ple::factory();
-    let model = PlainModel::build(&factory, &params(), &dataset, WIDTH, &tasks);
-    (model, tasks, (0..30).map(SampleId).collect())
+    let model = PlainModel::build(&factory, &params(), &dataset, WIDTH, tasks);
+    (model, (0..30).map(SampleId).collect())
 }
 
 const GOLDEN: Golden = Golden {
@@ -53,22 +53,27 @@ fn the_order_of_events_does_not_matter() {
 }
 
 #[test]
+fn the_times_of_events_matter_in_their_mean_alone() {
+    let noticed = supermoe_model_conformance::TimesNoticed {
+        of_the_oldest_event: true,
+        between_events: false,
+    };
+    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+}
+
+#[test]
 fn it_conforms() {
     conform(&model());
 }
 
 /// By task, of one sample.
-fn expected(
-    model: &PlainModel,
-    dataset: &Dataset,
-    tasks: &[Task],
-    sample: SampleId,
-) -> Vec<Vec<f64>> {
-    let x = model.pooled_features(dataset, sample);
+fn expected(weights: &PlainWeights, dataset: &Dataset, sample: SampleId) -> Vec<Vec<f64>> {
+    let tasks = &dataset.schema().tasks;
+    let x = weights.pooled_features(dataset, sample);
     let (mut of_tasks, mut of_all) = (vec![x.clone(); tasks.len()], x);
     for level in 0..LEVELS {
         let experts = |name: String, count: usize, x: &[f64]| -> Vec<Vec<f64>> {
-            let expert = |e: usize| model.mlp(&format!("{name}.{e}"), 2, x);
+            let expert = |e: usize| weights.mlp(&format!("{name}.{e}"), 2, x);
             (0..count).map(expert).collect()
         };
         let shared = experts(format!("level.{level}.shared"), SHARED, &of_all);
@@ -79,36 +84,43 @@ fn expected(
             .collect();
         for ((task, x), own) in tasks.iter().zip(&mut of_tasks).zip(&own) {
             let mixed = [own.clone(), shared.clone()].concat();
-            *x = model.gated(&format!("level.{level}.gate.{}", task.name), x, &mixed);
+            *x = weights.gated(&format!("level.{level}.gate.{}", task.name), x, &mixed);
         }
         if level + 1 < LEVELS {
             let all = [own.concat(), shared].concat();
-            of_all = model.gated(&format!("level.{level}.shared_gate"), &of_all, &all);
+            of_all = weights.gated(&format!("level.{level}.shared_gate"), &of_all, &all);
         }
     }
     let towers = tasks.iter().zip(&of_tasks);
     towers
-        .map(|(task, x)| model.mlp(&format!("tower.{}", task.name), 1, x))
+        .map(|(task, x)| weights.mlp(&format!("tower.{}", task.name), 1, x))
         .collect()
 }
 
 #[test]
 fn the_forward_pass_is_that_of_the_definition() {
     let dataset = tiny_retail::dataset(20);
-    let (model, tasks, samples) = built();
+    let (model, samples) = built();
     let found = model.task_representations(&dataset, &samples);
+    assert_eq!(found.len(), 2);
     for (row, &sample) in samples.iter().enumerate() {
-        let expected = expected(&model, &dataset, &tasks, sample);
-        for ((task, found), expected) in tasks.iter().zip(&found).zip(expected) {
+        let expected = expected(model.weights(), &dataset, sample);
+        let tasks = dataset.schema().tasks.iter();
+        for ((task, found), expected) in tasks.zip(&found).zip(expected) {
             assert_close(&found[row * WIDTH..][..WIDTH], &expected, &task.name);
         }
     }
 }
 
+#[test]
+fn scores_are_those_of_the_definition() {
+    assert_scores(&model(), expected);
+}
+
 /// Which tasks change when these weights do.
 fn moved(prefix: &str) -> [bool; 2] {
     let dataset = tiny_retail::dataset(20);
-    let (mut model, _, samples) = built();
+    let (mut model, samples) = built();
     let before = model.task_representations(&dataset, &samples);
     model.double(prefix);
     let after = model.task_representations(&dataset, &samples);

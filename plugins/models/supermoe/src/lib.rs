@@ -1,5 +1,6 @@
-//! SuperMoE: multi-channel feature projection, learned positions, blocks of (mixture) attention and
-//! two mixtures of feed-forward experts, a last normalisation.
+//! SuperMoE (*Learning Large-scale Universal User Representation with Sparse Mixture of Experts*): multi-channel
+//! feature projection, learned positions, blocks of (mixture) attention and two mixtures of feed-forward experts,
+//! a last normalisation.
 
 mod model;
 mod params;

@@ -4,8 +4,9 @@ use supermoe_nn::layers::Mode;
 use supermoe_nn::ops::MoeOptions;
 use supermoe_nn::{Device, Error, Tape};
 use supermoe_trainer::{
-    AuxiliaryLoss, EmbeddingWidths, Encoded, Encoder, InputShape, ModelInput, ModelKind,
-    NetworkBuilder, NetworkValues, Representation, SequenceEncoder, SequenceSizes, TrainError,
+    AuxiliaryLoss, EmbeddingWidths, Encoded, Encoder, ExpertRows, InputShape, ModelInput,
+    ModelKind, NetworkBuilder, NetworkValues, Representation, SequenceEncoder, SequenceSizes,
+    TrainError,
 };
 
 use crate::params::SuperMoeParams;
@@ -16,13 +17,14 @@ pub struct SuperMoe {
     balance_weight: f32,
     z_weight: f32,
     has_mixtures: bool,
+    has_capacity: bool,
 }
 
 impl ModelKind for SuperMoe {
     const NAME: &'static str = "supermoe";
     const DESCRIPTION: &'static str =
         "Transformer whose feed-forward layers are mixtures of experts.";
-    const REVISION: &'static str = "1";
+    const REVISION: &'static str = "2";
     const TRAINING_PARAMS: &'static [&'static str] =
         &["balance_weight", "z_weight", "capacity_factor", "jitter"];
 
@@ -61,6 +63,7 @@ impl ModelKind for SuperMoe {
             balance_weight: params.balance_weight as f32,
             z_weight: params.z_weight as f32,
             has_mixtures: params.experts > 1 || params.attention_experts > 1,
+            has_capacity: params.capacity_factor.is_some(),
         })
     }
 }
@@ -82,11 +85,15 @@ impl<D: Device> Encoder<D> for SuperMoe {
             .into_iter()
             .filter(|(_, _, weight)| self.has_mixtures && *weight > 0.0);
         let auxiliary = used.map(|(name, loss, weight)| AuxiliaryLoss { name, loss, weight });
-        let loads = output.loads.into_iter();
+        let expert_rows = output.loads.into_iter().map(|load| ExpertRows {
+            layer: load.layer,
+            counts: load.counts,
+            dropped: self.has_capacity.then_some(load.dropped),
+        });
         Ok(Encoded {
             representation: Representation::Steps(output.hidden),
             auxiliary: auxiliary.collect(),
-            expert_rows: loads.map(|load| (load.layer, load.counts)).collect(),
+            expert_rows: expert_rows.collect(),
         })
     }
 }

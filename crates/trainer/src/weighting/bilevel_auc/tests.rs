@@ -26,7 +26,8 @@ fn by_brute_force(
             factor: &|task| 0.5 * lambda[task] as f32,
             others: 0.0,
         };
-        let descent = step.descend(&[0, 1], &weighing, |_, _| Ok(None));
+        let tasks: Vec<usize> = (0..lambda.len()).collect();
+        let descent = step.descend(&tasks, &weighing, |_, _| Ok(None));
         descent.unwrap().unwrap().gradients
     });
     let (parameters, mut tables) = toy.network.parts_mut();
@@ -71,26 +72,27 @@ fn validation_batch(toy: &Toy<'_>, dataset: &Dataset) -> LabelledBatch {
     toy.batch(&halves.learning)
 }
 
-#[test]
-fn the_hypergradient_is_that_of_brute_force() {
-    let dataset = tiny_retail::dataset(60);
-    let mut toy = Toy::new(&dataset, &MethodParams::Equal);
+/// At each of the weights of tasks.
+fn compare_with_brute_force(dataset: &Dataset, lambdas: &[&[f64]]) {
+    let mut toy = Toy::new(dataset, &MethodParams::Equal);
     let batch = toy.batch(&toy.training_samples(48));
-    let validation = validation_batch(&toy, &dataset);
-    for lambda in [[1.0, 1.0], [1.7, 0.3], [0.4, 1.6]] {
+    let validation = validation_batch(&toy, dataset);
+    let tasks: Vec<usize> = (0..dataset.schema().tasks.len()).collect();
+    for &lambda in lambdas {
         let found = toy.step(&batch, 0, |_, step| {
-            hypergradient(step, &[0, 1], &lambda, 0.5, &validation)
+            hypergradient(step, &tasks, lambda, 0.5, &validation)
         });
         let found = found.unwrap().unwrap();
-        let by_differences = [0, 1].map(|task| {
+        let mut by_difference = |task: usize| {
             const BY: f64 = 0.02;
             let mut at = |by: f64| {
-                let mut lambda = lambda;
+                let mut lambda = lambda.to_vec();
                 lambda[task] += by;
                 by_brute_force(&mut toy, &batch, &validation, &lambda)
             };
             (at(BY) - at(-BY)) / (2.0 * BY)
-        });
+        };
+        let by_differences: Vec<f64> = tasks.iter().map(|&task| by_difference(task)).collect();
         let scale = by_differences
             .iter()
             .fold(0.0f64, |scale, of| scale.max(of.abs()));
@@ -105,6 +107,20 @@ fn the_hypergradient_is_that_of_brute_force() {
             );
         }
     }
+}
+
+#[test]
+fn the_hypergradient_is_that_of_brute_force() {
+    let lambdas: [&[f64]; 3] = [&[1.0, 1.0], &[1.7, 0.3], &[0.4, 1.6]];
+    compare_with_brute_force(&tiny_retail::dataset(60), &lambdas);
+}
+
+/// Two binary tasks, one of classes, one of a number.
+#[test]
+fn the_hypergradient_of_tasks_of_all_kinds_is_that_of_brute_force() {
+    let dataset = tiny_retail::dataset_of_all_kinds(60);
+    let lambdas: [&[f64]; 2] = [&[1.0; 4], &[0.3, 1.6, 0.7, 1.4]];
+    compare_with_brute_force(&dataset, &lambdas);
 }
 
 /// Where one task alone has labels in the training batch, only its weight has a gradient.

@@ -1,71 +1,9 @@
 //! Tasks of every kind, labels that are missing, and channels of which a kind is missing.
 
 use serde_json::json;
-use supermoe_channels::{Dataset, Samples, Schema, Task, TaskKind};
 
 use crate::stage::{Listener, Stage, finetune_params, pretrain_params, with};
 use crate::tiny_retail;
-
-/// Beside the binary tasks `often`, one of three classes by how many steps were seen, and `seen`, about
-/// ten times that number; every fourth sample has no label of either.
-fn of_all_kinds(entities: u32) -> Dataset {
-    tiny_retail::dataset_with(entities, |schema, samples| {
-        let steps: Vec<u32> = samples.steps.clone();
-        let label = |of: &dyn Fn(u32) -> f32| -> Vec<f32> {
-            let samples = steps.iter().enumerate();
-            samples
-                .map(|(i, &steps)| if i % 4 == 1 { f32::NAN } else { of(steps) })
-                .collect()
-        };
-        let often = label(&|steps| match steps {
-            0..4 => 1.0,
-            4..8 => 2.0,
-            _ => 0.0,
-        });
-        let seen = label(&|steps| 10.0 * steps as f32 + 0.5);
-        let classes = ["many", "few", "some"];
-        add(
-            schema,
-            samples,
-            TaskKind::Multiclass,
-            "often",
-            &classes,
-            often,
-        );
-        add(schema, samples, TaskKind::Regression, "seen", &[], seen);
-    })
-}
-
-fn add(
-    schema: &mut Schema,
-    samples: &mut Samples,
-    kind: TaskKind,
-    name: &str,
-    classes: &[&str],
-    labels: Vec<f32>,
-) {
-    let train = labels.iter().zip(&samples.split);
-    let train: Vec<f64> = train
-        .filter(|(label, split)| !label.is_nan() && split.name() == "train")
-        .map(|(&label, _)| f64::from(label))
-        .collect();
-    let (mut mean, mut deviation) = (0.0, 1.0);
-    if kind == TaskKind::Regression {
-        let count = train.len() as f64;
-        mean = train.iter().sum::<f64>() / count;
-        let squares = train.iter().map(|label| (label - mean).powi(2));
-        deviation = (squares.sum::<f64>() / count).sqrt();
-    }
-    schema.tasks.push(Task {
-        name: name.into(),
-        kind,
-        classes: classes.iter().map(|class| class.to_string()).collect(),
-        mean,
-        deviation,
-        within_seconds: 30 * 86_400,
-    });
-    samples.labels.push(labels);
-}
 
 #[test]
 fn tasks_of_every_kind_are_learned_together() {
@@ -73,7 +11,12 @@ fn tasks_of_every_kind_are_learned_together() {
     let mut listener = stage.listener();
     let params = with(finetune_params(), "epochs", 15);
     stage
-        .finetune(&of_all_kinds(150), &params, None, &mut listener)
+        .finetune(
+            &tiny_retail::dataset_of_all_kinds(150),
+            &params,
+            None,
+            &mut listener,
+        )
         .unwrap();
     let told = |name: &str| {
         let metrics = &listener.metrics;
@@ -104,7 +47,12 @@ fn either_loss_of_numbers_learns() {
         let mut params = with(finetune_params(), "epochs", 10);
         params = with(with(params, "loss", loss), "tasks", json!(["seen"]));
         stage
-            .finetune(&of_all_kinds(100), &params, None, &mut listener)
+            .finetune(
+                &tiny_retail::dataset_of_all_kinds(100),
+                &params,
+                None,
+                &mut listener,
+            )
             .unwrap();
         assert!(listener.metrics["test/seen/r2"] > 0.5, "{loss}");
     }
@@ -112,7 +60,7 @@ fn either_loss_of_numbers_learns() {
 
 #[test]
 fn predictions_have_a_row_for_each_class() {
-    let (stage, dataset) = (Stage::new(), of_all_kinds(40));
+    let (stage, dataset) = (Stage::new(), tiny_retail::dataset_of_all_kinds(40));
     stage
         .finetune(&dataset, &finetune_params(), None, &mut Listener::default())
         .unwrap();
@@ -178,7 +126,7 @@ fn batches_without_a_label_are_no_nan() {
 #[test]
 fn what_cannot_be_told_apart_is_refused_for_every_kind() {
     let refusal = |task: usize, label: f32| {
-        let mut dataset = of_all_kinds(20);
+        let mut dataset = tiny_retail::dataset_of_all_kinds(20);
         let (schema, mut samples) = (dataset.schema().clone(), dataset.samples().clone());
         samples.labels[task].fill(label);
         dataset = tiny_retail::dataset_with(20, |of_schema, of_samples| {

@@ -1,10 +1,12 @@
 //! Pre-training and fine-tuning of a small SuperMoE on a made-up shop.
 
 mod channels;
+mod conformance;
 mod golden;
 mod heads;
 mod kinds;
 mod learning;
+mod mixtures;
 mod parts;
 mod pooling;
 mod refusals;

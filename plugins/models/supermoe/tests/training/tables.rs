@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use supermoe_channels::Dataset;
+use supermoe_nn::Cpu;
+use supermoe_nn::tables::TablePlace;
+use supermoe_trainer::{InputLayout, Job, PretrainParams};
 
 use crate::stage::{Stage, finetune_params, on_threads, pretrain_params, with};
 use crate::tiny_retail;
@@ -43,6 +46,33 @@ fn shards_and_files_change_no_output() {
     ] {
         assert_eq!(outputs(&dataset, &tables), expected, "{tables}");
     }
+}
+
+/// Outputs do not tell whether a limit is heeded: it changes none.
+#[test]
+fn tables_beyond_the_limit_of_memory_lie_in_files_of_the_jobs_folder() {
+    let dataset = tiny_retail::dataset(20);
+    let stage = Stage::new();
+    let work = stage.path("checkpoint");
+    let place = |tables: Value| {
+        let params: PretrainParams = serde_json::from_value(pretraining(tables)).unwrap();
+        let factories = [supermoe_model_supermoe::factory()];
+        let job = Job::new(&factories, params, 0, &dataset).unwrap();
+        let layout = InputLayout::new(dataset.schema());
+        let job = job.in_folder(&work);
+        let built = job.build(Cpu::default(), &layout, &[], |_| Ok(()));
+        let (network, ()) = built.unwrap();
+        let [products] = network.tables()[..] else {
+            panic!("one id channel, so one table");
+        };
+        products.place().clone()
+    };
+    // 15 rows of 8 values, each with two moments, take 1440 bytes.
+    let in_file = TablePlace::File(work.clone());
+    assert_eq!(place(json!({ "memory": "1B" })), in_file);
+    assert_eq!(place(json!({ "memory": "1439B" })), in_file);
+    assert_eq!(place(json!({ "memory": "1440B" })), TablePlace::Memory);
+    assert_eq!(place(json!({})), TablePlace::Memory);
 }
 
 #[test]
