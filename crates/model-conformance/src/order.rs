@@ -24,6 +24,19 @@ pub struct TimesNoticed {
     pub between_events: bool,
 }
 
+impl TimesNoticed {
+    /// Which event was when matters.
+    pub const OF_EACH_EVENT: Self = Self {
+        of_the_oldest_event: true,
+        between_events: true,
+    };
+    /// How long ago events are matters, and not which of them.
+    pub const IN_THEIR_MEAN_ALONE: Self = Self {
+        of_the_oldest_event: true,
+        between_events: false,
+    };
+}
+
 /// See [`TimesNoticed`]; the newest event keeps its time.
 pub fn times_noticed(model: &ModelUnderTest) -> TimesNoticed {
     let trained = Trained::new(model);

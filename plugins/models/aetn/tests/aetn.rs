@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use supermoe_model_conformance::golden::{self, Golden};
 use supermoe_model_conformance::{
-    Listener, ModelUnderTest, Stage, conform, tensors, tiny_retail, with,
+    Listener, ModelUnderTest, Stage, TimesNoticed, conform, order_matters, tensors, times_noticed,
+    tiny_retail, with,
 };
 
 fn model() -> ModelUnderTest {
@@ -30,16 +31,12 @@ fn outputs_change_only_with_a_revision() {
 
 #[test]
 fn the_order_of_events_matters() {
-    assert!(supermoe_model_conformance::order_matters(&model()));
+    assert!(order_matters(&model()));
 }
 
 #[test]
 fn the_times_of_events_matter() {
-    let noticed = supermoe_model_conformance::TimesNoticed {
-        of_the_oldest_event: true,
-        between_events: true,
-    };
-    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+    assert_eq!(times_noticed(&model()), TimesNoticed::OF_EACH_EVENT);
 }
 
 #[test]

@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 use supermoe_channels::{Dataset, SampleId};
 use supermoe_model_conformance::golden::{self, Golden};
 use supermoe_model_conformance::plain::{PlainModel, PlainWeights, assert_close, assert_scores};
-use supermoe_model_conformance::{Listener, ModelUnderTest, conform, tiny_retail, with};
+use supermoe_model_conformance::{
+    Listener, ModelUnderTest, TimesNoticed, conform, order_matters, times_noticed, tiny_retail,
+    with,
+};
 
 const EXPERTS: usize = 3;
 const WIDTH: usize = 6;
@@ -44,16 +47,12 @@ fn outputs_change_only_with_a_revision() {
 
 #[test]
 fn the_order_of_events_does_not_matter() {
-    assert!(!supermoe_model_conformance::order_matters(&model()));
+    assert!(!order_matters(&model()));
 }
 
 #[test]
 fn the_times_of_events_matter_in_their_mean_alone() {
-    let noticed = supermoe_model_conformance::TimesNoticed {
-        of_the_oldest_event: true,
-        between_events: false,
-    };
-    assert_eq!(supermoe_model_conformance::times_noticed(&model()), noticed);
+    assert_eq!(times_noticed(&model()), TimesNoticed::IN_THEIR_MEAN_ALONE);
 }
 
 #[test]

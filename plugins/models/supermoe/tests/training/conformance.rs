@@ -24,9 +24,5 @@ fn the_order_of_events_matters() {
 
 #[test]
 fn the_times_of_events_matter() {
-    let noticed = TimesNoticed {
-        of_the_oldest_event: true,
-        between_events: true,
-    };
-    assert_eq!(times_noticed(&model()), noticed);
+    assert_eq!(times_noticed(&model()), TimesNoticed::OF_EACH_EVENT);
 }
